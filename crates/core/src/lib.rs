@@ -1,0 +1,10 @@
+//! Words that every part of outrider shares. Nothing here does I/O or knows HTTP or gRPC.
+
+pub mod duration;
+pub mod host;
+pub mod ids;
+pub mod json;
+pub mod path;
+pub mod quantity;
+pub mod quote;
+pub mod sniff;

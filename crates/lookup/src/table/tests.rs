@@ -1,0 +1,275 @@
+//! The table as sources and calls see it, on a paused clock.
+
+use std::pin::pin;
+
+use super::*;
+use crate::instance::Instance;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn on(addr: &str) -> Listing {
+    Listing::new(Some("default"), "app", addr)
+}
+
+fn of_process(namespace: Option<&str>, addr: &str, process: &str) -> Listing {
+    Listing {
+        process: Some(process.into()),
+        ..Listing::new(namespace, "app", addr)
+    }
+}
+
+fn addrs(table: &Table, namespace: &str) -> Vec<String> {
+    let found = table.peek(namespace, "app");
+    let all = found.iter().flat_map(|set| set.all());
+    all.map(|it| it.addr().to_owned()).collect()
+}
+
+fn only(table: &Table) -> Arc<Instance> {
+    let found = table.peek("default", "app").unwrap();
+    assert_eq!(found.all().len(), 1);
+    Arc::clone(&found.all()[0])
+}
+
+#[test]
+fn the_table_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Table>();
+    shared::<SourceHandle>();
+    shared::<Asked>();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_adds_replaces_and_removes() {
+    let table = Table::new();
+    let source = table.source("static");
+    source.upsert(on("127.0.0.1:1"));
+    source.upsert(on("127.0.0.1:2"));
+    assert_eq!(addrs(&table, "default"), ["127.0.0.1:1", "127.0.0.1:2"]);
+    assert_eq!(addrs(&table, "other"), [""; 0]);
+    source.remove(Some("default"), "app", "127.0.0.1:1");
+    assert_eq!(addrs(&table, "default"), ["127.0.0.1:2"]);
+    source.replace_all([on("[::1]:3")]);
+    assert_eq!(addrs(&table, "default"), ["[::1]:3"]);
+    source.replace_all([]);
+    assert!(table.peek("default", "app").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_generation_moves_only_with_a_change() {
+    let table = Table::new();
+    let source = table.source("static");
+    assert_eq!(table.generation(), 0);
+    source.upsert(on("127.0.0.1:1"));
+    let set = table.peek("default", "app").unwrap();
+    assert_eq!((table.generation(), set.generation()), (1, 1));
+    source.upsert(on("127.0.0.1:1"));
+    source.remove(Some("default"), "app", "127.0.0.1:9");
+    assert_eq!(table.generation(), 1);
+    source.upsert(Listing::new(Some("default"), "another", "127.0.0.1:2"));
+    assert_eq!(table.generation(), 2);
+    assert_eq!(table.snapshot().generation(), 2);
+    let same = table.peek("default", "app").unwrap();
+    assert!(Arc::ptr_eq(&set, &same), "an untouched set is shared");
+    source.replace_all([]);
+    assert_eq!(table.generation(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_survives_updates_unless_its_process_changes() {
+    let table = Table::new();
+    let source = table.source(SAME_HOST);
+    source.upsert(of_process(Some("default"), "127.0.0.1:1", "host:7"));
+    let first = only(&table);
+    first.eject(Instant::now());
+    source.replace_all([
+        of_process(Some("default"), "127.0.0.1:1", "host:7"),
+        on("127.0.0.1:2"),
+    ]);
+    let set = table.peek("default", "app").unwrap();
+    assert!(set.all().iter().any(|it| Arc::ptr_eq(it, &first)));
+    source.replace_all([of_process(Some("default"), "127.0.0.1:1", "host:8")]);
+    assert!(!only(&table).is_ejected(), "a new process starts afresh");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sources_that_name_the_same_address_make_one_instance() {
+    let table = Table::new();
+    let late = table.source("static");
+    let registry = table.source(SAME_HOST);
+    late.upsert(on("127.0.0.1:1"));
+    let first = only(&table);
+    assert_eq!(first.source(), "static");
+    registry.upsert(on("127.0.0.1:1"));
+    assert_eq!(only(&table).source(), SAME_HOST);
+    registry.replace_all([]);
+    assert!(Arc::ptr_eq(&first, &only(&table)));
+    assert_eq!(first.source(), "static");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sidecar_seen_in_two_ways_keeps_the_address_of_the_higher_source() {
+    let table = Table::new();
+    let mdns = table.source("mdns");
+    let registry = table.source(SAME_HOST);
+    mdns.upsert(of_process(None, "192.168.1.5:50002", "host:7"));
+    mdns.upsert(of_process(None, "192.168.1.6:50002", "elsewhere:7"));
+    registry.upsert(of_process(Some("default"), "127.0.0.1:50002", "host:7"));
+    assert_eq!(
+        addrs(&table, "default"),
+        ["127.0.0.1:50002", "192.168.1.6:50002"]
+    );
+    registry.replace_all([]);
+    assert_eq!(
+        addrs(&table, "default"),
+        ["192.168.1.5:50002", "192.168.1.6:50002"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_without_namespace_counts_in_every_namespace() {
+    let table = Table::new();
+    let mdns = table.source("mdns");
+    mdns.upsert(Listing::new(None, "app", "10.0.0.1:1"));
+    table.source("static").upsert(on("10.0.0.2:1"));
+    assert_eq!(addrs(&table, "default"), ["10.0.0.1:1", "10.0.0.2:1"]);
+    assert_eq!(addrs(&table, "other"), ["10.0.0.1:1"]);
+    mdns.replace_all([]);
+    assert_eq!(addrs(&table, "default"), ["10.0.0.2:1"]);
+    assert_eq!(addrs(&table, "other"), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_known_id_is_answered_without_waiting() {
+    let table = Table::new();
+    table.source("static").upsert(on("127.0.0.1:1"));
+    let found = table.wait_for("default", "app", Duration::ZERO).await;
+    assert_eq!(found.unwrap().all().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_id_is_waited_for_and_woken_by_the_update() {
+    let table = Table::new();
+    let source = table.source("static");
+    let started = Instant::now();
+    let feed = async {
+        tokio::time::sleep(SECOND / 4).await;
+        source.upsert(Listing::new(Some("default"), "another", "127.0.0.1:2"));
+        tokio::time::sleep(SECOND / 4).await;
+        source.upsert(on("127.0.0.1:1"));
+    };
+    let (found, ()) = tokio::join!(table.wait_for("default", "app", SECOND), feed);
+    assert_eq!(found.unwrap().all()[0].addr(), "127.0.0.1:1");
+    assert_eq!(started.elapsed(), SECOND / 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_in_vain_ends_at_its_limit_and_is_remembered_for_a_second() {
+    let table = Table::new();
+    let started = Instant::now();
+    let error = table.wait_for("default", "app", SECOND).await.unwrap_err();
+    assert_eq!(error.to_string(), "couldn't find service: app");
+    assert_eq!(started.elapsed(), SECOND);
+
+    assert!(table.wait_for("default", "app", SECOND).await.is_err());
+    assert_eq!(started.elapsed(), SECOND, "fails at once");
+
+    tokio::time::advance(SECOND).await;
+    assert!(table.wait_for("default", "app", SECOND).await.is_err());
+    assert_eq!(started.elapsed(), SECOND * 3, "waits again");
+
+    table.source("static").upsert(on("127.0.0.1:1"));
+    assert!(table.wait_for("default", "app", SECOND).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_wait_in_vain_does_not_fail_a_longer_one() {
+    let table = Table::new();
+    let source = table.source("static");
+    let short = table.wait_for("default", "app", SECOND / 100).await;
+    assert!(short.is_err());
+    let feed = async {
+        tokio::time::sleep(SECOND / 10).await;
+        source.upsert(on("127.0.0.1:1"));
+    };
+    let (found, ()) = tokio::join!(table.wait_for("default", "app", SECOND), feed);
+    assert!(found.is_ok());
+}
+
+#[tokio::test]
+async fn an_update_from_another_thread_wakes_the_wait() {
+    let table = Table::new();
+    let mut asked = table.asked();
+    let source = table.source("static");
+    let feeder = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let query = runtime.unwrap().block_on(asked.next()).unwrap();
+        source.upsert(on("127.0.0.1:1"));
+        query
+    });
+    let found = table.wait_for("default", "app", SECOND * 30).await;
+    assert!(found.is_ok());
+    assert_eq!(feeder.join().unwrap(), Query::new("default", "app"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_is_told_once_however_many_calls_wait() {
+    let table = Table::new();
+    let mut asked = table.asked();
+    let waits = || table.wait_for("default", "app", SECOND);
+    let _ = tokio::join!(waits(), waits(), waits());
+    table.ask("other", "another");
+    assert_eq!(asked.next().await.unwrap().app_id(), "app");
+    assert_eq!(asked.next().await.unwrap().namespace(), "other");
+    drop(table);
+    assert_eq!(asked.next().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_subscriber_learns_what_is_waited_for_but_not_what_was_given_up() {
+    let table = Table::new();
+    {
+        let mut given_up = pin!(table.wait_for("default", "given-up", SECOND));
+        let brief = tokio::time::timeout(SECOND / 10, &mut given_up).await;
+        assert!(brief.is_err());
+    }
+    let mut waiting = pin!(table.wait_for("default", "app", SECOND));
+    assert!(
+        tokio::time::timeout(SECOND / 10, &mut waiting)
+            .await
+            .is_err()
+    );
+    let mut asked = table.asked();
+    assert_eq!(asked.next().await.unwrap().app_id(), "app");
+    table.ask("default", "end");
+    assert_eq!(asked.next().await.unwrap().app_id(), "end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_subscriber_loses_nothing_that_is_still_waited_for() {
+    let table = Table::new();
+    let mut asked = table.asked();
+    let mut waiting = pin!(table.wait_for("default", "app", SECOND * 100));
+    assert!(tokio::time::timeout(SECOND, &mut waiting).await.is_err());
+    for n in 0..1_000 {
+        table.ask("default", &format!("made-up-{n}"));
+    }
+    assert_eq!(asked.next().await.unwrap().app_id(), "app");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_prober_gets_an_ejected_instance_when_its_pause_is_over() {
+    let table = Table::new();
+    table.source("static").upsert(on("127.0.0.1:1"));
+    let instance = only(&table);
+    let started = Instant::now();
+    let eject = async {
+        tokio::time::sleep(SECOND).await;
+        instance.eject(Instant::now());
+    };
+    let (probed, ()) = tokio::join!(table.next_probe(), eject);
+    assert!(Arc::ptr_eq(&probed, &instance));
+    assert_eq!(started.elapsed(), Duration::from_millis(1_100));
+    probed.report_success();
+    let idle = tokio::time::timeout(SECOND * 60, table.next_probe()).await;
+    assert!(idle.is_err(), "nothing is left to probe");
+}

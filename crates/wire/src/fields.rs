@@ -51,6 +51,24 @@ impl Fields {
         });
     }
 
+    /// Appends a field under Go's canonical form of its name: each word between `-` starts with a
+    /// capital and goes on in lower case. A name with bytes outside RFC 9110's token is left alone.
+    pub fn push_canonical(&mut self, name: &[u8], value: &[u8]) {
+        let start = self.text.len();
+        self.push(name, value);
+        if name.iter().all(|byte| is_token(*byte)) {
+            let mut upper = true;
+            for byte in self.text[start..].iter_mut().take(name.len()) {
+                *byte = if upper {
+                    byte.to_ascii_uppercase()
+                } else {
+                    byte.to_ascii_lowercase()
+                };
+                upper = *byte == b'-';
+            }
+        }
+    }
+
     /// Replaces every field of that name by one value at the end of the list.
     pub fn set(&mut self, name: &[u8], value: &[u8]) {
         self.remove(name);
@@ -127,11 +145,19 @@ impl Fields {
     }
 }
 
+/// RFC 9110 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 impl Span {
     fn of<'a>(&self, text: &'a [u8]) -> (&'a [u8], &'a [u8]) {
         let name = self.start as usize;
         let value = name + self.name as usize;
-        (&text[name..value], &text[value..value + self.value as usize])
+        (
+            &text[name..value],
+            &text[value..value + self.value as usize],
+        )
     }
 }
 
@@ -186,6 +212,16 @@ mod tests {
     }
 
     #[test]
+    fn canonical_names_are_gos() {
+        let mut fields = Fields::default();
+        fields.push_canonical(b"x-fOO-1bar", b"v");
+        fields.push_canonical(b"http2-settings", b"v");
+        fields.push_canonical(b"a b", b"v");
+        let names: Vec<_> = fields.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [&b"X-Foo-1bar"[..], b"Http2-Settings", b"a b"]);
+    }
+
+    #[test]
     fn set_replaces_every_repeat() {
         let mut fields = sample();
         fields.set(b"ACCEPT", b"c");
@@ -197,6 +233,9 @@ mod tests {
     fn retain_sees_names_and_values() {
         let mut fields = sample();
         fields.retain(|name, value| name != b"X-One" && value != b"a");
-        assert_eq!(fields.iter().collect::<Vec<_>>(), [(&b"accept"[..], &b"b"[..])]);
+        assert_eq!(
+            fields.iter().collect::<Vec<_>>(),
+            [(&b"accept"[..], &b"b"[..])]
+        );
     }
 }

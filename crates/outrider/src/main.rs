@@ -1,2 +1,26 @@
-//! Placeholder.
-fn main() {}
+//! `outrider`: one binary, several names. Called as `daprd` it is the sidecar, with that program's
+//! command line; otherwise its first argument says what it is.
+
+mod host;
+mod sidecar;
+mod wait;
+
+use std::{path::Path, process::ExitCode};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let name = arguments.next().unwrap_or_default();
+    let arguments: Vec<String> = arguments.collect();
+    let is_daprd = Path::new(&name)
+        .file_stem()
+        .is_some_and(|stem| stem == "daprd");
+    if is_daprd {
+        return sidecar::main(outrider_config::sidecar_flags::Form::Daprd, &arguments);
+    }
+    match arguments.split_first() {
+        Some((command, rest)) if command == "sidecar" => {
+            sidecar::main(outrider_config::sidecar_flags::Form::Outrider, rest)
+        }
+        _ => outrider_cli::main(&arguments, outrider_sidecar::RUNTIME_VERSION),
+    }
+}

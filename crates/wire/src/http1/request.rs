@@ -66,6 +66,19 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
+    /// The head of a request that came in over HTTP/2.
+    pub fn of_http2(method: &str, target: &str, fields: Fields, framing: Framing) -> Self {
+        Self {
+            line: [method, target].concat(),
+            method: method.len(),
+            version: Version::Http11,
+            fields,
+            framing,
+            keep_alive: true,
+            expect: Expect::Nothing,
+        }
+    }
+
     /// The method as written.
     pub fn method(&self) -> &str {
         &self.line[..self.method]

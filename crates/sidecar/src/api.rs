@@ -1,0 +1,6 @@
+//! The public API.
+
+pub(crate) mod cors;
+pub(crate) mod grpc;
+pub(crate) mod http;
+pub(crate) mod trace;

@@ -1,0 +1,288 @@
+//! The HTTP API: what a request passes on its way in, and the routes.
+//!
+//! The order is the reference's (contract `http-api.md` 1): trace context, metrics, CORS, token,
+//! log, routing. A family of routes has a file of its own; it decodes, calls, encodes.
+
+mod connection;
+mod health;
+mod invoke;
+mod metadata;
+pub(crate) mod public;
+mod record;
+mod route;
+mod shutdown;
+
+use std::rc::Rc;
+
+use outrider_core::path::{clean, decode_path};
+use outrider_wire::Fields;
+
+use crate::{
+    call::Body,
+    http1::{Handler, Request, Response, Sent, Sizing},
+    lane::Lane,
+};
+
+pub(crate) use connection::serve;
+pub(crate) use record::Record;
+use route::Route;
+
+/// The API as one connection sees it.
+pub(crate) struct Api {
+    lane: Rc<Lane>,
+}
+
+/// An answer without what is remembered of its request.
+pub(crate) struct Answer {
+    pub status: u16,
+    pub fields: Fields,
+    pub body: Body,
+    pub sizing: Sizing,
+    pub close: bool,
+}
+
+impl Answer {
+    /// An answer without a body.
+    pub(crate) fn empty(status: u16) -> Self {
+        Self {
+            status,
+            fields: Fields::default(),
+            body: Body::Empty,
+            sizing: Sizing::Length,
+            close: false,
+        }
+    }
+
+    /// A JSON document.
+    pub(crate) fn json(status: u16, body: Vec<u8>) -> Self {
+        let mut answer = Self::empty(status);
+        answer.fields.push(b"Content-Type", b"application/json");
+        answer.body = Body::whole(body.into());
+        answer
+    }
+
+    /// A plain text for people, as Go's `http.Error` sends it.
+    pub(crate) fn text(status: u16, text: &str) -> Self {
+        let mut answer = Self::empty(status);
+        answer
+            .fields
+            .push(b"Content-Type", b"text/plain; charset=utf-8");
+        answer.fields.push(b"X-Content-Type-Options", b"nosniff");
+        answer.body = Body::whole(format!("{text}\n").into());
+        answer
+    }
+}
+
+/// A request with its target taken apart.
+pub(crate) struct Asked {
+    /// The request.
+    pub req: Request,
+    /// Escaped path as written.
+    pub raw_path: String,
+    /// Decoded path, not cleaned.
+    pub path: String,
+    /// Raw query.
+    pub query: String,
+}
+
+impl Handler for Api {
+    type Record = Option<Record>;
+
+    async fn handle(&self, req: Request) -> Response<Self::Record> {
+        if req.head.target() == "*" && req.head.method() == "OPTIONS" {
+            return finish(Answer::empty(200), None);
+        }
+        match take_apart(req) {
+            Ok(asked) => self.answer(asked).await,
+            Err(answer) => finish(answer, None),
+        }
+    }
+
+    fn finished(&self, record: Self::Record, sent: Sent) {
+        if let Some(record) = record {
+            record.finish(&self.lane, sent);
+        }
+    }
+}
+
+impl Api {
+    pub(crate) fn new(lane: Rc<Lane>) -> Self {
+        Self { lane }
+    }
+
+    async fn answer(&self, mut asked: Asked) -> Response<Option<Record>> {
+        let api = &self.lane.shared.plan.api;
+        let mut record = Record::new(&self.lane, &asked);
+        let traced = api.tracing && !asked.path.contains("/healthz");
+        let mut extra = Fields::default();
+        if traced && let Err(answer) = trace(&self.lane, &mut asked, &mut extra) {
+            return record.sealed(answer);
+        }
+        if let Some(origins) = &api.origins {
+            let fields = &asked.req.head.fields;
+            if asked.req.head.method() == "OPTIONS"
+                && fields.contains("access-control-request-method")
+            {
+                let mut answer = Answer::empty(200);
+                answer.fields = origins.preflight(fields);
+                return record.sealed(answer);
+            }
+            origins.answer(fields, asked.req.head.method(), &mut extra);
+        }
+        if let Some(token) = &api.token
+            && !is_token_exempt(&asked)
+        {
+            let shown = asked
+                .req
+                .head
+                .fields
+                .get("dapr-api-token")
+                .unwrap_or_default();
+            if !same(shown, token.as_bytes()) {
+                let mut answer = Answer::text(401, "invalid api token");
+                add(&mut answer.fields, &extra);
+                return record.sealed(answer);
+            }
+            asked.req.head.fields.remove("dapr-api-token");
+        }
+        record.log_from_here();
+        let mut answer = self.route(asked, &mut record).await;
+        add_trace(&mut answer.fields, &extra);
+        record.sealed(answer)
+    }
+
+    async fn route(&self, asked: Asked, record: &mut Record) -> Answer {
+        let shared = &self.lane.shared;
+        let route = Route::of(
+            asked.req.head.method(),
+            &asked.raw_path,
+            &shared.plan.api.routes,
+        );
+        record.route(&route, &asked, shared.plan.api.log);
+        match route {
+            Route::Healthz => health::healthz(shared, &asked.query),
+            Route::HealthzOutbound => health::outbound(shared),
+            Route::Metadata => metadata::read(shared),
+            Route::PutMetadata(key) => metadata::write(shared, key, asked.req.body).await,
+            Route::Shutdown => shutdown::shutdown(shared, &asked.req.head.fields),
+            Route::Invoke => invoke::invoke(&self.lane, asked, record).await,
+            Route::WrongMethod => {
+                let mut answer = Answer::empty(405);
+                answer.fields.push(b"Allow", b"GET");
+                answer
+            }
+            Route::Nothing => Answer::text(404, "404 page not found"),
+        }
+    }
+}
+
+pub(crate) fn finish<R>(answer: Answer, record: R) -> Response<R> {
+    Response {
+        status: answer.status,
+        fields: answer.fields,
+        body: answer.body,
+        sizing: answer.sizing,
+        close: answer.close,
+        record,
+    }
+}
+
+/// Splits the request target; refuses what the reference's server refuses before any handler.
+pub(crate) fn take_apart(req: Request) -> Result<Asked, Answer> {
+    let target = req.head.target();
+    // An absolute form names us, whatever host it gives; an authority (CONNECT) has no path.
+    let origin = match target.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            &rest[rest.find('/').unwrap_or(rest.len())..]
+        }
+        _ if !target.starts_with('/') => "",
+        _ => target,
+    };
+    let (raw_path, query) = origin.split_once('?').unwrap_or((origin, ""));
+    let path = match decode_path(raw_path) {
+        Ok(path) => path.into_owned(),
+        // A bad escape, or bytes that are no text: methods travel as text.
+        Err(_) => return Err(bad_request()),
+    };
+    let (raw_path, query) = (raw_path.to_owned(), query.to_owned());
+    Ok(Asked {
+        req,
+        raw_path,
+        path,
+        query,
+    })
+}
+
+/// The answer to a request that is none.
+fn bad_request() -> Answer {
+    let mut answer = Answer::empty(400);
+    answer
+        .fields
+        .push(b"Content-Type", b"text/plain; charset=utf-8");
+    answer.body = Body::whole(bytes::Bytes::from_static(b"400 Bad Request"));
+    answer.close = true;
+    answer
+}
+
+/// Checks baggage, and gives a request without trace context one. What the answer repeats goes
+/// into `extra`.
+fn trace(lane: &Lane, asked: &mut Asked, extra: &mut Fields) -> Result<(), Answer> {
+    let fields = &mut asked.req.head.fields;
+    match crate::api::trace::baggage(fields) {
+        Ok(None) => {}
+        Ok(Some(baggage)) => extra.push(b"Baggage", &baggage),
+        Err(reason) => {
+            return Err(Answer::text(
+                400,
+                &format!("invalid baggage header: {reason}"),
+            ));
+        }
+    }
+    match fields.get("traceparent") {
+        Some(value) if crate::api::trace::is_valid_traceparent(value) => {
+            extra.push(b"Traceparent", value);
+        }
+        Some(_) => extra.push(
+            b"Traceparent",
+            &crate::api::trace::new_traceparent(|| lane.random()),
+        ),
+        None => {
+            let made = crate::api::trace::new_traceparent(|| lane.random());
+            extra.push(b"Traceparent", &made);
+            fields.push(b"Traceparent", &made);
+        }
+    }
+    Ok(())
+}
+
+fn add(fields: &mut Fields, extra: &Fields) {
+    for (name, value) in extra.iter() {
+        fields.push(name, value);
+    }
+}
+
+/// Adds the door's own fields; the app's trace context, if it sent one, stays.
+fn add_trace(fields: &mut Fields, extra: &Fields) {
+    let has = fields.contains("traceparent");
+    for (name, value) in extra.iter() {
+        if !(has && name == b"Traceparent") {
+            fields.push(name, value);
+        }
+    }
+}
+
+/// Health is open to everybody. The route must be the one that is then served, so the cleaned
+/// escaped path decides, not the decoded one (contract `http-api.md` 13, Weakness).
+fn is_token_exempt(asked: &Asked) -> bool {
+    let path = clean(&asked.raw_path);
+    asked.req.head.method() == "GET"
+        && matches!(
+            path.trim_matches('/'),
+            "v1.0/healthz" | "v1.0/healthz/outbound"
+        )
+}
+
+/// Compares in time that does not tell where a difference is.
+fn same(shown: &[u8], token: &[u8]) -> bool {
+    shown.len() == token.len() && shown.iter().zip(token).fold(0, |d, (a, b)| d | (a ^ b)) == 0
+}

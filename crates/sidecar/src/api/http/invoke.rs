@@ -1,0 +1,209 @@
+//! Invocation over HTTP: the three ways of naming the target, and the answer's way back
+//! (contract `http-api.md` 3–9).
+
+use std::{borrow::Cow, rc::Rc, time::Duration};
+
+use bytes::Bytes;
+use outrider_core::{
+    path::{InvalidMethod, invoke_path, method_of_invoke_path, method_of_path},
+    sniff,
+};
+use outrider_wire::{Fields, envelope::Verb, http1::Framing};
+
+use super::{Answer, Asked, record::Record};
+use crate::{
+    call::{Body, Call, Fault, Kind, Reply, Target, body::prefixed},
+    http1::Sizing,
+    lane::Lane,
+    outbound::{self, Outcome},
+};
+
+/// An answer that is not a success is sent with its length, if it is not longer than this.
+const WHOLE_LIMIT: usize = 1024 * 1024;
+
+const NO_TARGET: &str = "failed getting app id either from the URL path or the header dapr-app-id";
+
+/// Answers a request that may be a call.
+pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -> Answer {
+    let (shown, call) = match read(lane, asked) {
+        Ok(read) => read,
+        Err((shown, fault)) => return refuse(&fault, &shown, None),
+    };
+    record.target(&shown);
+    let unsized_body = call.unsized_body;
+    let head = call.verb == Verb::Head;
+    let app_id = call.target.app_id.clone();
+    let mut outcome = Outcome::start();
+    match outbound::invoke(lane, call, &mut outcome).await {
+        Ok(reply) => relay(reply, unsized_body, head).await,
+        Err(fault) => refuse(&fault, &shown, Some((&app_id, &outcome, record.elapsed()))),
+    }
+}
+
+/// Reads the call out of the request. An error comes with the target as far as it is known.
+fn read(lane: &Lane, asked: Asked) -> Result<(String, Call), (String, Fault)> {
+    let (found, method) = match find_target(&asked.req.head.fields, &asked.path) {
+        Some((found, method)) => (found, method),
+        None => return Err((String::new(), Fault::new(Kind::NoTarget, NO_TARGET))),
+    };
+    let shown = found.shown.into_owned();
+    let method = match method {
+        Ok(method) => method.into_owned(),
+        Err(error) => {
+            let fault = Fault::new(Kind::InvalidMethod, format!("invalid method: {error}"));
+            return Err((shown, fault));
+        }
+    };
+    let by_header = found.by_header;
+    let target = match Target::parse(&shown, &lane.shared.plan.namespace) {
+        Ok(target) => target,
+        Err(error) => return Err((shown, Fault::new(Kind::InvalidTarget, error.to_string()))),
+    };
+    let verb = Verb::from(asked.req.head.method().as_bytes());
+    if matches!(verb, Verb::None | Verb::Connect) {
+        return Err((shown, Fault::new(Kind::InvalidVerb, "invalid HTTP verb")));
+    }
+    let unsized_body = asked.req.head.framing == Framing::Chunked;
+    let mut fields = asked.req.head.fields;
+    if by_header {
+        fields.remove("dapr-app-id");
+    }
+    let call = Call {
+        target,
+        method,
+        verb,
+        query: asked.query,
+        fields,
+        body: asked.req.body,
+        unsized_body,
+        deadline: None,
+    };
+    Ok((shown, call))
+}
+
+/// A target as the request names it.
+struct Found<'a> {
+    shown: Cow<'a, str>,
+    by_header: bool,
+}
+
+type Method<'a> = Result<Cow<'a, str>, InvalidMethod>;
+
+/// The first of header, basic authentication and path that names a target (section 3).
+fn find_target<'a>(fields: &'a Fields, path: &'a str) -> Option<(Found<'a>, Method<'a>)> {
+    if let Some(id) = fields.get("dapr-app-id").filter(|id| !id.is_empty()) {
+        let found = Found {
+            shown: String::from_utf8_lossy(id),
+            by_header: true,
+        };
+        return Some((found, method_of_path(path)));
+    }
+    if let Some(id) = fields.get("authorization").and_then(basic_target) {
+        let found = Found {
+            shown: Cow::Owned(id),
+            by_header: false,
+        };
+        return Some((found, method_of_path(path)));
+    }
+    let (shown, method) = invoke_path(path)?;
+    let found = Found {
+        shown,
+        by_header: false,
+    };
+    Some((found, method_of_invoke_path(method)))
+}
+
+/// The password of `Basic` credentials whose user is `dapr-app-id`.
+fn basic_target(value: &[u8]) -> Option<String> {
+    let decoded = outrider_wire::base64::decode(value.strip_prefix(b"Basic ")?)?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (user, password) = text.split_once(':')?;
+    let named = user.eq_ignore_ascii_case("dapr-app-id") && !password.is_empty();
+    (named && !password.contains(':')).then(|| password.to_owned())
+}
+
+/// The answer of the app as the client gets it.
+async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Answer {
+    let Reply {
+        status,
+        mut fields,
+        mut body,
+    } = reply;
+    let success = (200..400).contains(&status);
+    let has_type = fields.contains("content-type");
+    if success || unsized_body {
+        if !has_type && !head {
+            body = sniffed(body, &mut fields).await;
+        }
+        return Answer {
+            status,
+            fields,
+            body,
+            sizing: Sizing::Chunked,
+            close: false,
+        };
+    }
+    if !has_type {
+        fields.push(b"Content-Type", b"application/json");
+    }
+    let body = match body.collect(WHOLE_LIMIT).await {
+        Ok(whole) => Body::whole(whole),
+        Err(Ok(longer)) => longer,
+        // Met again when it is sent: the connection is cut there.
+        Err(Err(error)) => Body::Stream(Box::new(Failed(Some(error)))),
+    };
+    Answer {
+        status,
+        fields,
+        body,
+        sizing: Sizing::Length,
+        close: status == 101,
+    }
+}
+
+/// A body that failed while it was being collected.
+struct Failed(Option<crate::call::BodyError>);
+
+impl crate::call::BodyStream for Failed {
+    fn poll_data(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Bytes, crate::call::BodyError>>> {
+        std::task::Poll::Ready(self.0.take().map(Err))
+    }
+}
+
+/// Gives a body without a type the one that Go's server would find in its first bytes.
+async fn sniffed(mut body: Body, fields: &mut Fields) -> Body {
+    let first = match body.data().await {
+        None => return Body::Empty,
+        Some(Err(error)) => return Body::Stream(Box::new(Failed(Some(error)))),
+        Some(Ok(first)) => first,
+    };
+    let looked_at = &first[..first.len().min(sniff::LOOKED_AT)];
+    fields.push(b"Content-Type", sniff::content_type(looked_at).as_bytes());
+    prefixed(first, body)
+}
+
+/// Names where and how a call failed, beside the pinned body.
+const FAULT_HEADER: &[u8] = b"Outrider-Fault";
+
+/// The answer to a failed call.
+fn refuse(fault: &Fault, shown: &str, made: Option<(&str, &Outcome, Duration)>) -> Answer {
+    let app_id = made.map_or(shown, |(app_id, ..)| app_id);
+    let mut answer = Answer::json(fault.status(), fault.body(shown, app_id));
+    let mut facts = format!("{}; hop={}", fault.name(), fault.hop().name());
+    if let Some((_, outcome, elapsed)) = made {
+        if outcome.attempts > 0 {
+            facts.push_str(&format!("; attempts={}", outcome.attempts));
+        }
+        if let Some(instance) = &outcome.instance {
+            facts.push_str(&format!("; instance={}", instance.addr()));
+        }
+        facts.push_str(&format!("; elapsed={}ms", elapsed.as_millis()));
+    }
+    answer.fields.push(FAULT_HEADER, facts.as_bytes());
+    // A body that failed on its way in has left the connection in the middle of it.
+    answer.close = fault.kind == Kind::BadBody;
+    answer
+}

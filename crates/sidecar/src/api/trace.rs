@@ -1,0 +1,153 @@
+//! Trace context and baggage at the door (contract `observability.md` 7). Spans come later; what is
+//! here keeps a caller's context alive and gives calls without one a valid, unsampled one.
+
+use outrider_wire::Fields;
+
+/// True for a `traceparent` that the W3C's rules accept.
+pub(crate) fn is_valid_traceparent(value: &[u8]) -> bool {
+    let mut parts = value.split(|b| *b == b'-');
+    let (Some(version), Some(trace), Some(span), Some(flags)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let hex = |part: &[u8], len| {
+        part.len() == len && part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let some = |part: &[u8]| part.iter().any(|b| *b != b'0');
+    hex(version, 2)
+        && version != b"ff"
+        && (version != b"00" || parts.next().is_none())
+        && hex(trace, 32)
+        && some(trace)
+        && hex(span, 16)
+        && some(span)
+        && hex(flags, 2)
+}
+
+/// A new, unsampled context: `00-<trace>-<span>-00`.
+pub(crate) fn new_traceparent(mut random: impl FnMut() -> u64) -> [u8; 55] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    let mut put = |at: usize, mut value: u64| {
+        for digit in text[at..at + 16].iter_mut().rev() {
+            *digit = HEX[(value & 15) as usize];
+            value >>= 4;
+        }
+    };
+    put(3, random());
+    put(19, random() | 1);
+    put(36, random() | 1);
+    text
+}
+
+/// All `baggage` fields of a request as one list; an error if it is no valid baggage
+/// (contract `observability.md` 7.5).
+pub(crate) fn baggage(fields: &Fields) -> Result<Option<Vec<u8>>, String> {
+    let mut all = fields.get_all(b"baggage");
+    let Some(first) = all.next() else {
+        return Ok(None);
+    };
+    let mut joined = first.to_vec();
+    for more in all {
+        joined.push(b',');
+        joined.extend_from_slice(more);
+    }
+    if joined.is_empty() {
+        return Ok(None);
+    }
+    check(&joined)?;
+    Ok(Some(joined))
+}
+
+fn check(list: &[u8]) -> Result<(), String> {
+    if list.len() > 8192 {
+        return Err("baggage-string too large".to_owned());
+    }
+    for (index, member) in list.split(|b| *b == b',').enumerate() {
+        if index >= 64 {
+            return Err("too many list-members in baggage-string".to_owned());
+        }
+        check_member(member)?;
+    }
+    Ok(())
+}
+
+fn check_member(member: &[u8]) -> Result<(), String> {
+    let quoted = |bytes: &[u8]| outrider_core::quote::quote(&String::from_utf8_lossy(bytes));
+    let pair = member.split(|b| *b == b';').next().unwrap_or_default();
+    let Some(equals) = pair.iter().position(|b| *b == b'=') else {
+        return Err(format!("invalid baggage list-member: {}", quoted(member)));
+    };
+    let (key, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
+    if key.is_empty()
+        || !key
+            .iter()
+            .all(|b| outrider_wire::headers::is_token_byte(*b))
+    {
+        return Err(format!("invalid key: {}", quoted(key)));
+    }
+    // W3C baggage-octet: printable ASCII without space, quote, comma, semicolon and backslash.
+    let is_octet =
+        |b: &u8| matches!(b, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e);
+    if !value.iter().all(is_octet) {
+        return Err(format!("invalid value: {}", quoted(value)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traceparents() {
+        let good = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(is_valid_traceparent(good));
+        assert!(is_valid_traceparent(
+            b"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x"
+        ));
+        for bad in [
+            &b""[..],
+            b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            b"00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            b"00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            b"00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            b"ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+        ] {
+            assert!(!is_valid_traceparent(bad), "{bad:?}");
+        }
+        let mut seed = 0u64;
+        let made = new_traceparent(|| {
+            seed += 1;
+            seed << 4
+        });
+        assert!(is_valid_traceparent(&made));
+    }
+
+    #[test]
+    fn baggage_lists() {
+        let of = |values: &[&str]| {
+            let fields: Fields = values
+                .iter()
+                .map(|v| (&b"Baggage"[..], v.as_bytes()))
+                .collect();
+            baggage(&fields)
+        };
+        assert_eq!(of(&[]), Ok(None));
+        assert_eq!(of(&["a=1;p", "b=%20"]), Ok(Some(b"a=1;p,b=%20".to_vec())));
+        assert_eq!(of(&["k"]), Err("invalid baggage list-member: \"k\"".into()));
+        assert_eq!(
+            of(&["a=1,"]),
+            Err("invalid baggage list-member: \"\"".into())
+        );
+        assert_eq!(of(&["k v=1"]), Err("invalid key: \"k v\"".into()));
+        assert_eq!(of(&["a=a b"]), Err("invalid value: \"a b\"".into()));
+        let many = vec!["a=1"; 65].join(",");
+        assert_eq!(
+            of(&[&many]),
+            Err("too many list-members in baggage-string".into())
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! Requests to the app over HTTP/1.1.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use outrider_wire::http1::{
+    Decoder, Framing, ResponseHead, finish_head, push_chunk, push_decimal, push_field,
+};
+use tokio::sync::Semaphore;
+
+use super::{
+    AppError,
+    body::{AppBody, Framed, Upload, upload},
+    connection::Connection,
+};
+use crate::{
+    call::Body,
+    io::{Buffer, Buffers, Socket, Stream},
+    link::connect::{dial, dial_text},
+};
+
+/// Idle connections are closed before the common app servers close them (Node: 5 s), so that a
+/// request seldom meets a closing connection.
+const IDLE_LIMIT: Duration = Duration::from_secs(4);
+
+/// Idle connections kept per lane.
+const IDLE_KEPT: usize = 256;
+
+/// The app beside this sidecar, as one lane sees it.
+pub(crate) struct Channel {
+    addr: String,
+    idle: Rc<Idle>,
+    buffers: Rc<Buffers>,
+    /// Longest head of an answer.
+    head_limit: usize,
+    /// Bounds requests in flight, over all lanes.
+    slots: Option<Arc<Semaphore>>,
+}
+
+/// Connections that wait for a request.
+#[derive(Default)]
+pub(crate) struct Idle {
+    connections: RefCell<Vec<Connection>>,
+}
+
+impl Idle {
+    pub(super) fn put(&self, mut connection: Connection) {
+        connection.idle_since = Instant::now();
+        connection.reused = true;
+        let mut connections = self.connections.borrow_mut();
+        if connections.len() < IDLE_KEPT {
+            connections.push(connection);
+        }
+    }
+
+    /// The connection used last, if the app has not closed it.
+    fn take(&self, cx: &mut std::task::Context<'_>) -> Option<Connection> {
+        while let Some(connection) = self.connections.borrow_mut().pop() {
+            if connection.idle_since.elapsed() < IDLE_LIMIT && connection.is_quiet(cx) {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Closes what has been idle for too long.
+    pub(crate) fn expire(&self) {
+        self.connections
+            .borrow_mut()
+            .retain(|connection| connection.idle_since.elapsed() < IDLE_LIMIT);
+    }
+}
+
+/// What is sent to the app; `head` lacks the fields that frame the body and the final empty line.
+pub(crate) struct AppRequest {
+    /// Request line and fields.
+    pub head: Vec<u8>,
+    /// The method as sent.
+    pub verb: &'static str,
+    /// The body.
+    pub body: Body,
+    /// Its length, if declared.
+    pub length: Option<u64>,
+    /// May be sent again if nothing was answered.
+    pub idempotent: bool,
+}
+
+/// Room left behind the head for framing fields, so that it is allocated once.
+pub(crate) const FRAMING_ROOM: usize = 64;
+
+impl Channel {
+    /// The app at `addr` (`host:port`).
+    pub(crate) fn new(
+        addr: String,
+        buffers: Rc<Buffers>,
+        head_limit: usize,
+        slots: Option<Arc<Semaphore>>,
+    ) -> Self {
+        Self {
+            addr,
+            idle: Rc::default(),
+            buffers,
+            head_limit,
+            slots,
+        }
+    }
+
+    /// Where the app is: `host:port`.
+    pub(crate) fn addr(&self) -> &str {
+        &self.addr
+    }
+
+    /// The idle connections, for the task that expires them.
+    pub(crate) fn idle(&self) -> &Idle {
+        &self.idle
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    ///
+    /// One more try is made where that does no harm: the connection was a kept one, nothing was
+    /// answered, and either nothing was written or the method is idempotent.
+    pub(crate) async fn send(&self, req: AppRequest) -> Result<(ResponseHead, Body), AppError> {
+        let permit = match &self.slots {
+            // The semaphore is never closed.
+            Some(slots) => Arc::clone(slots).acquire_owned().await.ok(),
+            None => None,
+        };
+        let AppRequest {
+            head,
+            verb,
+            body,
+            length,
+            idempotent,
+        } = req;
+        let replay = match &body {
+            Body::Empty => Some(Bytes::new()),
+            Body::Whole(bytes) => Some(bytes.clone()),
+            Body::Stream(_) => None,
+        };
+        let mut body = body;
+        let mut fresh = false;
+        loop {
+            let connection = self.connection(fresh).await?;
+            let reused = connection.reused;
+            let framed = frame(head.clone(), verb, &body, length);
+            let sent = Sending::start(connection, framed, body).await;
+            match sent.head(self.head_limit).await {
+                Ok((head, sending)) => return Ok(self.answer(head, sending, verb, permit)),
+                Err((error, written)) => {
+                    let repeatable = reused
+                        && matches!(error, AppError::Eof | AppError::Io(..))
+                        && (idempotent || !written);
+                    match replay.clone().filter(|_| repeatable) {
+                        Some(bytes) => (body, fresh) = (Body::whole(bytes), true),
+                        None => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn connection(&self, fresh: bool) -> Result<Connection, AppError> {
+        if !fresh && let Some(kept) = poll_fn(|cx| Poll::Ready(self.idle.take(cx))).await {
+            return Ok(kept);
+        }
+        let tcp = dial(&self.addr)
+            .await
+            .map_err(|error| AppError::Unreachable(dial_text(&self.addr, &error)))?;
+        Ok(Connection {
+            socket: Socket::new(Stream::Tcp(tcp)),
+            buffer: Buffer::new(Rc::clone(&self.buffers)),
+            reused: false,
+            idle_since: Instant::now(),
+        })
+    }
+
+    fn answer(
+        &self,
+        head: ResponseHead,
+        sending: Sending,
+        verb: &str,
+        permit: Option<tokio::sync::OwnedSemaphorePermit>,
+    ) -> (ResponseHead, Body) {
+        // A HEAD answer has no body whatever its fields say; after 101 no HTTP follows.
+        let framing = if verb == "HEAD" || head.status == 101 {
+            Framing::Empty
+        } else {
+            head.framing
+        };
+        let keep =
+            head.keep_alive || (framing == Framing::Empty && head.framing == Framing::UntilClose);
+        let mut body = AppBody {
+            connection: Some(sending.connection),
+            decoder: Decoder::new(framing),
+            upload: sending.upload,
+            reusable: keep && head.status != 101,
+            idle: Rc::clone(&self.idle),
+            permit,
+        };
+        let body = match body.take_whole() {
+            Some(Ok(bytes)) => Body::whole(bytes),
+            Some(Err(first)) if first.is_empty() => Body::Stream(Box::new(body)),
+            Some(Err(first)) => crate::call::body::prefixed(first, Body::Stream(Box::new(body))),
+            None => Body::Stream(Box::new(body)),
+        };
+        (head, body)
+    }
+}
+
+/// The head with the fields that frame the body, and the body if it is sent with it.
+struct FramedHead {
+    bytes: Vec<u8>,
+    /// How a streamed body is delimited; whole ones are in `bytes` already.
+    streamed: Option<Framed>,
+}
+
+fn frame(mut bytes: Vec<u8>, verb: &str, body: &Body, length: Option<u64>) -> FramedHead {
+    let mut streamed = None;
+    match (body, length) {
+        (Body::Empty, _) => {
+            // A verb that usually has a body says that there is none (RFC 9110 8.6).
+            if matches!(verb, "POST" | "PUT" | "PATCH") {
+                push_field(&mut bytes, b"Content-Length", b"0");
+            }
+            finish_head(&mut bytes);
+        }
+        (Body::Whole(whole), Some(_)) => {
+            push_length(&mut bytes, whole.len() as u64);
+            bytes.extend_from_slice(whole);
+        }
+        (Body::Whole(whole), None) => {
+            push_field(&mut bytes, b"Transfer-Encoding", b"chunked");
+            finish_head(&mut bytes);
+            push_chunk(&mut bytes, whole);
+            bytes.extend_from_slice(b"0\r\n\r\n");
+        }
+        (Body::Stream(_), Some(n)) => {
+            push_length(&mut bytes, n);
+            streamed = Some(Framed::Length(n));
+        }
+        (Body::Stream(_), None) => {
+            push_field(&mut bytes, b"Transfer-Encoding", b"chunked");
+            finish_head(&mut bytes);
+            streamed = Some(Framed::Chunks);
+        }
+    }
+    FramedHead { bytes, streamed }
+}
+
+fn push_length(bytes: &mut Vec<u8>, length: u64) {
+    bytes.extend_from_slice(b"Content-Length: ");
+    push_decimal(bytes, length);
+    bytes.extend_from_slice(b"\r\n\r\n");
+}
+
+/// A request under way.
+struct Sending {
+    connection: Connection,
+    upload: Option<Upload>,
+    /// Some of it has been taken by the connection.
+    written: bool,
+    failed: Option<AppError>,
+}
+
+impl Sending {
+    async fn start(connection: Connection, framed: FramedHead, body: Body) -> Self {
+        let mut this = Self {
+            connection,
+            upload: None,
+            written: false,
+            failed: None,
+        };
+        let FramedHead {
+            mut bytes,
+            streamed,
+        } = framed;
+        match this.connection.write_now(&bytes).await {
+            Ok(n) => {
+                this.written = n > 0;
+                let all = n == bytes.len();
+                bytes.drain(..n);
+                let socket = Rc::clone(&this.connection.socket);
+                match streamed {
+                    Some(framed) => {
+                        this.upload = Some(Box::pin(upload(socket, bytes, body, framed)));
+                    }
+                    // The rest of a whole request, if the socket did not take it at once.
+                    None if !all => {
+                        let rest = upload(socket, bytes, Body::Empty, Framed::Length(0));
+                        this.upload = Some(Box::pin(rest));
+                    }
+                    None => {}
+                }
+            }
+            Err(error) => this.failed = Some(AppError::Io("write", error)),
+        }
+        this
+    }
+
+    /// Waits for the head of the answer while the body is being sent. An error says with it
+    /// whether anything of the request was written.
+    async fn head(mut self, limit: usize) -> Result<(ResponseHead, Self), (AppError, bool)> {
+        if let Some(error) = self.failed.take() {
+            return Err((error, self.written));
+        }
+        let head = poll_fn(|cx| {
+            if let Some(upload) = &mut self.upload
+                && let Poll::Ready(sent) = upload.as_mut().poll(cx)
+            {
+                self.upload = None;
+                if let Err(error) = sent {
+                    return Poll::Ready(Err(AppError::Body(error)));
+                }
+            }
+            self.connection.poll_head(cx, limit)
+        })
+        .await;
+        match head {
+            Ok(head) => Ok((head, self)),
+            Err(error) => Err((error, self.written)),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Waiting until the app listens (contract `lifecycle.md` 2).
+
+use std::time::Duration;
+
+use outrider_telemetry::log::scope;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::{link::connect::dial, plan::Plan};
+
+const PAUSE: Duration = Duration::from_millis(100);
+const ATTEMPT: Duration = Duration::from_millis(500);
+
+/// A log line after so many failures.
+const REMIND_EVERY: u32 = 100;
+
+/// Returns once the app accepts connections. There is no limit: an app may take its time.
+pub(crate) async fn until_listening(plan: &Plan) {
+    let Some(app) = &plan.app else {
+        return;
+    };
+    tracing::info!(
+        target: scope::RUNTIME,
+        "application protocol: {}. waiting on port {}.  This will block until the app is listening on that port.",
+        plan.app_protocol, app.port
+    );
+    let mut ticks = interval(PAUSE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failures = 0u32;
+    loop {
+        ticks.tick().await;
+        // Success closes the connection at once; nothing is sent.
+        if matches!(timeout(ATTEMPT, dial(&app.addr)).await, Ok(Ok(_))) {
+            tracing::info!(target: scope::RUNTIME, "application discovered on port {}", app.port);
+            return;
+        }
+        failures += 1;
+        if failures.is_multiple_of(REMIND_EVERY) {
+            tracing::info!(
+                target: scope::RUNTIME,
+                "waiting for application to listen on port {}", app.port
+            );
+        }
+    }
+}

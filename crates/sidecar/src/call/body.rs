@@ -1,0 +1,139 @@
+//! Message bodies: nothing, one piece, or a stream that pushes back on its sender.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+
+/// A body on its way. Small bodies are whole and cost no stream.
+#[derive(Default)]
+pub(crate) enum Body {
+    /// No bytes at all.
+    #[default]
+    Empty,
+    /// All bytes at once.
+    Whole(Bytes),
+    /// Bytes that arrive over time; nothing is read ahead of the consumer.
+    Stream(Box<dyn BodyStream>),
+}
+
+/// A source of body bytes. Dropping it before its end abandons the body.
+pub(crate) trait BodyStream {
+    /// The next piece, never empty; `None` at the end.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+}
+
+/// Why a body ended before its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// Longer than this sidecar lets a request body be.
+    #[error("stream too large")]
+    TooLarge,
+    /// The client that was sending it left.
+    #[error("client disconnected")]
+    ClientGone,
+    /// The sender broke off or broke the framing; the text says how.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl Body {
+    /// A whole body, or none if there are no bytes.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        if bytes.is_empty() {
+            Self::Empty
+        } else {
+            Self::Whole(bytes)
+        }
+    }
+
+    /// The next piece, never empty; `None` at the end.
+    pub(crate) fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match self {
+            Self::Empty => Poll::Ready(None),
+            Self::Whole(_) => match std::mem::take(self) {
+                Self::Whole(bytes) => Poll::Ready(Some(Ok(bytes))),
+                _ => Poll::Ready(None),
+            },
+            Self::Stream(stream) => {
+                let polled = stream.poll_data(cx);
+                if matches!(polled, Poll::Ready(None)) {
+                    *self = Self::Empty;
+                }
+                polled
+            }
+        }
+    }
+
+    /// [`poll_data`](Self::poll_data) as a future.
+    pub(crate) async fn data(&mut self) -> Option<Result<Bytes, BodyError>> {
+        poll_fn(|cx| self.poll_data(cx)).await
+    }
+
+    /// True if no byte is left, as far as that is known without waiting.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// Takes all bytes if they are not more than `limit`; otherwise hands the body back as it was,
+    /// with the pieces already read in front.
+    pub(crate) async fn collect(mut self, limit: usize) -> Result<Bytes, Result<Self, BodyError>> {
+        match self {
+            Self::Empty => return Ok(Bytes::new()),
+            Self::Whole(bytes) => return Ok(bytes),
+            Self::Stream(_) => {}
+        }
+        let mut all = Vec::new();
+        while let Some(piece) = self.data().await {
+            all.extend_from_slice(&piece.map_err(Err)?);
+            if all.len() > limit {
+                return Err(Ok(Self::Stream(Box::new(Prefixed {
+                    first: Some(all.into()),
+                    rest: self,
+                }))));
+            }
+        }
+        Ok(all.into())
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Whole(bytes) => write!(f, "Whole({})", bytes.len()),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// A body some of which has been read already.
+struct Prefixed {
+    first: Option<Bytes>,
+    rest: Body,
+}
+
+impl BodyStream for Prefixed {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => self.rest.poll_data(cx),
+        }
+    }
+}
+
+/// A body with its first piece put back in front.
+pub(crate) fn prefixed(first: Bytes, rest: Body) -> Body {
+    match rest {
+        Body::Empty => Body::whole(first),
+        rest => Body::Stream(Box::new(Prefixed {
+            first: Some(first),
+            rest,
+        })),
+    }
+}

@@ -1,0 +1,6 @@
+//! Everything that is not a call: one more thread beside the lanes.
+
+pub(crate) mod app;
+pub(crate) mod metrics_page;
+pub(crate) mod registry;
+pub(crate) mod signals;

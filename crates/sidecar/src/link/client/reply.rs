@@ -1,0 +1,193 @@
+//! From the peer's messages to a reply.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use outrider_wire::{
+    Fields,
+    envelope::{self, DecodeError, Payload, ResponseParts},
+    grpc::Code,
+    headers,
+};
+
+use super::Exchange;
+use crate::call::{Body, BodyError, BodyStream, Call, Fault, Kind, Reply};
+
+/// Reads the first message and, if it has already come, the end.
+pub(super) async fn assemble(
+    mut exchange: Exchange,
+    first: Bytes,
+    call: &Call,
+) -> Result<Reply, Fault> {
+    let message = envelope::decode_response(&first).map_err(|error| undecodable(&error))?;
+    let parts = match message.head {
+        Some(parts) if parts.has_status => parts,
+        _ => {
+            return Err(Fault::new(
+                Kind::PeerProtocol,
+                "response does not contain the required fields in the leading chunk",
+            ));
+        }
+    };
+    let mut seq = Sequence::default();
+    let first = message
+        .payload
+        .map(|payload| seq.check(payload))
+        .transpose();
+    let first = first.map_err(|error| Fault::new(Kind::PeerProtocol, error.to_string()))?;
+    let first = first.unwrap_or_default();
+    // Most answers are whole by now: then there is no stream to carry around.
+    let next = poll_fn(|cx| Poll::Ready(exchange.poll_message(cx))).await;
+    let body = match next {
+        Poll::Ready(None) => Body::whole(first),
+        Poll::Ready(Some(Err(fault))) if first.is_empty() => return Err(fault),
+        next => Body::Stream(Box::new(PeerBody {
+            exchange,
+            first: Some(first).filter(|first| !first.is_empty()),
+            next: match next {
+                Poll::Ready(Some(next)) => Some(next),
+                _ => None,
+            },
+            seq,
+        })),
+    };
+    reply(&parts, body, call)
+}
+
+/// A reply in the unary form.
+pub(super) fn from_unary(parts: ResponseParts, call: &Call) -> Result<Reply, Fault> {
+    if !parts.has_status {
+        return Err(Fault::new(
+            Kind::PeerProtocol,
+            "response does not contain the required fields in the leading chunk",
+        ));
+    }
+    let body = Body::whole(parts.data_value.clone());
+    reply(&parts, body, call)
+}
+
+pub(super) fn undecodable(error: &DecodeError) -> Fault {
+    let text = format!("grpc: failed to unmarshal the received message: {error}");
+    Fault::new(Kind::PeerStatus(Code::Internal), text)
+}
+
+fn reply(parts: &ResponseParts, body: Body, call: &Call) -> Result<Reply, Fault> {
+    let mut fields = Fields::with_capacity(parts.fields.text_len() + 128, parts.fields.len() + 4);
+    let trace = headers::to_http(&parts.fields, |name, value| fields.push(name, value));
+    if let Some(traceparent) = trace.traceparent {
+        fields.push(b"Traceparent", traceparent);
+        if let Some(tracestate) = trace.tracestate {
+            fields.push(b"Tracestate", tracestate);
+        }
+    }
+    if !parts.content_type.is_empty() {
+        fields.push(b"Content-Type", parts.content_type.as_bytes());
+    }
+    let status = match u16::try_from(parts.status) {
+        Ok(status @ 100..=999) => status,
+        // Status 0 with an event stream means 2xx (contract `sidecar-protocol.md` 6).
+        Ok(0) => 200,
+        _ => return Ok(grpc_status_reply(parts, fields)),
+    };
+    if call.wants_events() && (200..300).contains(&status) {
+        fields.set(b"Content-Type", b"text/event-stream");
+        fields.set(b"Cache-Control", b"no-cache");
+    }
+    Ok(Reply {
+        status,
+        fields,
+        body,
+    })
+}
+
+/// A gRPC app's error as HTTP (contract `http-api.md` 10).
+fn grpc_status_reply(parts: &ResponseParts, fields: Fields) -> Reply {
+    let status = match Code::from_i32(parts.status) {
+        Some(Code::NotFound) => 404,
+        Some(Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange) => 400,
+        Some(Code::Unavailable) => 503,
+        Some(Code::ResourceExhausted) => 429,
+        Some(Code::Unauthenticated) => 401,
+        Some(Code::Canceled) => 408,
+        Some(Code::DeadlineExceeded) => 504,
+        Some(Code::Unimplemented) => 501,
+        Some(Code::AlreadyExists | Code::Aborted) => 409,
+        Some(Code::PermissionDenied) => 403,
+        _ => 500,
+    };
+    let mut body = format!("{{\"code\":{},\"message\":", parts.status);
+    body.push_str(&serde_json::Value::from(parts.status_message.as_str()).to_string());
+    body.push('}');
+    Reply {
+        status,
+        fields,
+        body: Body::whole(body.into()),
+    }
+}
+
+/// Numbers of payloads, from 0 without gaps.
+#[derive(Default)]
+struct Sequence {
+    expected: u64,
+}
+
+impl Sequence {
+    fn check(&mut self, payload: Payload) -> Result<Bytes, BodyError> {
+        if payload.seq != self.expected {
+            return Err(BodyError::Broken(format!(
+                "invalid sequence number received: {} (expected: {})",
+                payload.seq, self.expected
+            )));
+        }
+        self.expected += 1;
+        Ok(payload.data)
+    }
+}
+
+/// The body of an answer that goes on arriving, and of a request that may still be leaving.
+struct PeerBody {
+    exchange: Exchange,
+    first: Option<Bytes>,
+    /// A message read while looking for the end.
+    next: Option<Result<Bytes, Fault>>,
+    seq: Sequence,
+}
+
+impl BodyStream for PeerBody {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        loop {
+            let next = match self.next.take() {
+                Some(next) => Some(next),
+                None => ready!(self.exchange.poll_message(cx)),
+            };
+            let message = match next {
+                None => return Poll::Ready(None),
+                Some(Ok(message)) => message,
+                Some(Err(fault)) => return Poll::Ready(Some(Err(broken(&fault)))),
+            };
+            let message = match envelope::decode_response(&message) {
+                Ok(message) => message,
+                Err(error) => return Poll::Ready(Some(Err(broken(&undecodable(&error))))),
+            };
+            if message.head.as_ref().is_some_and(ResponseParts::is_leading) {
+                let text = "response metadata found in non-leading chunk".to_owned();
+                return Poll::Ready(Some(Err(BodyError::Broken(text))));
+            }
+            match message.payload.map(|payload| self.seq.check(payload)) {
+                Some(Ok(data)) if data.is_empty() => {}
+                Some(checked) => return Poll::Ready(Some(checked)),
+                None => {}
+            }
+        }
+    }
+}
+
+fn broken(fault: &Fault) -> BodyError {
+    BodyError::Broken(format!("error receiving message: {}", fault.text()))
+}

@@ -1,0 +1,74 @@
+//! Opening a connection to another sidecar. This is the seam where TLS enters later: everything
+//! above sees a connected stream.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use outrider_lookup::Instance;
+use tokio::net::TcpStream;
+
+use crate::io::Stream;
+
+/// A host that does not answer at all is given up after this.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why no connection could be made, in the words a gRPC client would use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("connection error: desc = \"{0}\"")]
+pub(crate) struct ConnectError(pub String);
+
+/// Connects to the internal port of a sidecar.
+pub(crate) async fn connect(instance: &Instance) -> Result<Stream, ConnectError> {
+    let addr = instance.addr();
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, dial(addr)).await;
+    let tcp = connected
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(|error| {
+            let text = dial_text(addr, &error);
+            ConnectError(format!("transport: Error while dialing: {text}"))
+        })?;
+    Ok(Stream::Tcp(tcp))
+}
+
+/// A TCP connection with small writes sent at once.
+pub(crate) async fn dial(addr: &str) -> io::Result<TcpStream> {
+    let tcp = match addr.parse::<SocketAddr>() {
+        Ok(addr) => TcpStream::connect(addr).await?,
+        Err(_) => TcpStream::connect(addr).await?,
+    };
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
+}
+
+/// A failed dial as Go words it: `dial tcp 127.0.0.1:1: connect: connection refused`.
+pub(crate) fn dial_text(addr: &str, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return format!("dial tcp {addr}: i/o timeout");
+    }
+    match error.raw_os_error() {
+        Some(_) => format!("dial tcp {addr}: connect: {}", os_text(error)),
+        None => format!("dial tcp {addr}: {error}"),
+    }
+}
+
+/// The system's text of an error, in lower case and without its number.
+pub(crate) fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    text.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dial_errors_read_like_gos() {
+        let refused = io::Error::from_raw_os_error(rustix::io::Errno::CONNREFUSED.raw_os_error());
+        assert_eq!(
+            dial_text("127.0.0.1:1", &refused),
+            "dial tcp 127.0.0.1:1: connect: connection refused"
+        );
+        let timeout = io::Error::from(io::ErrorKind::TimedOut);
+        assert_eq!(dial_text("h:1", &timeout), "dial tcp h:1: i/o timeout");
+    }
+}

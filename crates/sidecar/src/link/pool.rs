@@ -1,0 +1,285 @@
+//! A lane's connections to other sidecars: a few per peer, opened on demand, one attempt at a time.
+//!
+//! The key is (address, namespace, app id), so that a connection verified for one app never serves
+//! another (contract `sidecar-protocol.md` 9, Weakness).
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    future::{Future, poll_fn},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::client::{Connection, SendRequest};
+use outrider_lookup::Instance;
+use tokio::{
+    sync::{Notify, watch},
+    task::spawn_local,
+    time::{Interval, MissedTickBehavior, interval_at},
+};
+
+use super::{
+    connect::{ConnectError, connect},
+    io::Gathered,
+};
+
+/// Window for the whole connection: the largest there is, because `h2` also bounds small frames by
+/// it (see `docs/decisions/0003-http2-windows.md`); streams are bounded one by one.
+pub(crate) const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
+/// Window of one stream: what a slow reader makes us hold.
+pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// Largest frame we take.
+pub(crate) const MAX_FRAME: u32 = 64 * 1024;
+
+/// A silent connection is asked for a sign of life this often (contract `sidecar-protocol.md` 9).
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// A connection without calls for this many keep-alive periods is closed: three minutes.
+const IDLE_PERIODS: u32 = 18;
+
+/// All peers of a lane.
+#[derive(Default)]
+pub(crate) struct Pool {
+    peers: RefCell<HashMap<(Box<str>, Box<str>, Box<str>), Rc<Peer>>>,
+}
+
+impl Pool {
+    /// The connections to one instance.
+    pub(crate) fn peer(&self, instance: &Arc<Instance>, namespace: &str) -> Rc<Peer> {
+        let key = (
+            instance.addr().into(),
+            namespace.into(),
+            instance.app_id().into(),
+        );
+        let mut peers = self.peers.borrow_mut();
+        if peers.len() > 256 {
+            peers.retain(|_, peer| Rc::strong_count(peer) > 1 || !peer.links.borrow().is_empty());
+        }
+        Rc::clone(peers.entry(key).or_default())
+    }
+}
+
+/// The connections to one instance.
+#[derive(Default)]
+pub(crate) struct Peer {
+    links: RefCell<Vec<Rc<Link>>>,
+    connecting: RefCell<Option<Rc<Connecting>>>,
+}
+
+/// One attempt to connect, awaited by all who need it.
+#[derive(Default)]
+struct Connecting {
+    result: RefCell<Option<Result<Rc<Link>, ConnectError>>>,
+    done: Notify,
+}
+
+impl Peer {
+    /// A connection with room for one more stream.
+    pub(crate) async fn link(
+        self: &Rc<Self>,
+        instance: &Arc<Instance>,
+    ) -> Result<Rc<Link>, ConnectError> {
+        let fullest = {
+            let links = self.links.borrow();
+            if let Some(link) = links.iter().find(|link| link.has_room()) {
+                return Ok(Rc::clone(link));
+            }
+            links
+                .iter()
+                .min_by_key(|link| link.streams.get())
+                .map(Rc::clone)
+        };
+        let attempt = self.attempt(instance);
+        match fullest {
+            // More connections are on their way; meanwhile calls queue for the least loaded one.
+            Some(link) => Ok(link),
+            None => attempt.wait().await,
+        }
+    }
+
+    /// The running attempt, or a new one. It runs by itself: callers come and go.
+    fn attempt(self: &Rc<Self>, instance: &Arc<Instance>) -> Rc<Connecting> {
+        if let Some(running) = &*self.connecting.borrow() {
+            return Rc::clone(running);
+        }
+        let attempt = Rc::new(Connecting::default());
+        *self.connecting.borrow_mut() = Some(Rc::clone(&attempt));
+        let (peer, instance, running) =
+            (Rc::clone(self), Arc::clone(instance), Rc::clone(&attempt));
+        spawn_local(async move {
+            let result = open(&peer, &instance).await;
+            peer.connecting.borrow_mut().take();
+            *running.result.borrow_mut() = Some(result);
+            running.done.notify_waiters();
+        });
+        attempt
+    }
+
+    fn remove(&self, link: &Rc<Link>) {
+        self.links
+            .borrow_mut()
+            .retain(|other| !Rc::ptr_eq(other, link));
+    }
+}
+
+impl Connecting {
+    async fn wait(&self) -> Result<Rc<Link>, ConnectError> {
+        loop {
+            let notified = self.done.notified();
+            if let Some(result) = &*self.result.borrow() {
+                return result.clone();
+            }
+            notified.await;
+        }
+    }
+}
+
+/// Connects, and starts the task that drives the connection.
+async fn open(peer: &Rc<Peer>, instance: &Arc<Instance>) -> Result<Rc<Link>, ConnectError> {
+    let gathered = Gathered::new(connect(instance).await?, Vec::new());
+    let mut builder = h2::client::Builder::new();
+    builder
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(MAX_FRAME)
+        .enable_push(false);
+    let (send, connection) = builder
+        .handshake(gathered.clone())
+        .await
+        .map_err(|error| ConnectError(format!("error reading server preface: {error}")))?;
+    let link = Rc::new(Link {
+        send,
+        streams: Cell::new(0),
+        closed: Cell::new(false),
+        close: watch::Sender::new(()),
+    });
+    peer.links.borrow_mut().push(Rc::clone(&link));
+    spawn_local(drive(
+        Rc::clone(peer),
+        Rc::clone(&link),
+        connection,
+        gathered,
+    ));
+    Ok(link)
+}
+
+/// One connection to a peer.
+pub(crate) struct Link {
+    pub(super) send: SendRequest<Bytes>,
+    streams: Cell<usize>,
+    closed: Cell<bool>,
+    close: watch::Sender<()>,
+}
+
+impl Link {
+    /// Takes no further call; calls under way go on.
+    pub(crate) fn retire(&self) {
+        self.closed.set(true);
+    }
+
+    /// Fewer than four fifths of what the peer allows are in use.
+    fn has_room(&self) -> bool {
+        let max = self.send.current_max_send_streams();
+        !self.closed.get() && self.streams.get() < max - max / 5
+    }
+
+    /// Counts a stream until the guard is dropped.
+    pub(crate) fn begin(self: &Rc<Self>) -> StreamGuard {
+        self.streams.set(self.streams.get() + 1);
+        StreamGuard(Rc::clone(self))
+    }
+}
+
+/// Keeps a stream counted.
+pub(crate) struct StreamGuard(Rc<Link>);
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        self.0.streams.set(self.0.streams.get() - 1);
+    }
+}
+
+/// Drives a connection until it ends, then takes it out of the pool.
+async fn drive(
+    peer: Rc<Peer>,
+    link: Rc<Link>,
+    mut connection: Connection<Gathered, Bytes>,
+    gathered: Gathered,
+) {
+    let mut keepalive = Keepalive::new(connection.ping_pong(), gathered.clone());
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+            return Poll::Ready(result.map_err(|error| error.to_string()));
+        }
+        if let Poll::Ready(Err(error)) = gathered.poll_flush_now(cx) {
+            return Poll::Ready(Err(error.to_string()));
+        }
+        let idle = link.streams.get() == 0;
+        match keepalive.poll(cx, idle) {
+            Poll::Ready(why) => Poll::Ready(Err(why.to_owned())),
+            // A ping just queued leaves with the next flush.
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await;
+    link.closed.set(true);
+    peer.remove(&link);
+    link.close.send_replace(());
+    if let Err(why) = ended {
+        tracing::debug!(target: outrider_telemetry::log::scope::RUNTIME_DIRECT_MESSAGING, "connection to a peer ended: {why}");
+    }
+}
+
+/// Notices a peer that has vanished, and a connection nobody needs.
+pub(crate) struct Keepalive {
+    pings: Option<h2::PingPong>,
+    gathered: Gathered,
+    ticks: Interval,
+    idle_periods: u32,
+    awaiting: bool,
+}
+
+impl Keepalive {
+    /// Watches the connection whose pings and stream these are.
+    pub(crate) fn new(pings: Option<h2::PingPong>, gathered: Gathered) -> Self {
+        let mut ticks = interval_at(tokio::time::Instant::now() + KEEPALIVE, KEEPALIVE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            pings,
+            gathered,
+            ticks,
+            idle_periods: 0,
+            awaiting: false,
+        }
+    }
+
+    /// Ready with the reason once the connection is to be given up.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, idle: bool) -> Poll<&'static str> {
+        while self.ticks.poll_tick(cx).is_ready() {
+            let active = self.gathered.take_active();
+            self.idle_periods = if idle { self.idle_periods + 1 } else { 0 };
+            if self.idle_periods >= IDLE_PERIODS {
+                return Poll::Ready("idle");
+            }
+            if active {
+                self.awaiting = false;
+            } else if self.awaiting {
+                return Poll::Ready("keep-alive ping not answered within 10 s");
+            } else if let Some(pings) = &mut self.pings {
+                self.awaiting = pings.send_ping(h2::Ping::opaque()).is_ok();
+            }
+        }
+        if let Some(pings) = &mut self.pings {
+            // Takes the answer off, so that the next ping may be sent.
+            let _ = pings.poll_pong(cx);
+        }
+        Poll::Pending
+    }
+}

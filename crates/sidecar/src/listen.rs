@@ -1,0 +1,5 @@
+//! The internal port: calls from other sidecars.
+
+mod answer;
+pub(crate) mod server;
+mod streamed;

@@ -1,0 +1,186 @@
+//! How an internal call ends on the wire.
+
+use bytes::{Bytes, BytesMut};
+use h2::{SendStream, server::SendResponse};
+use http::{HeaderMap, HeaderValue, Response, header};
+use outrider_wire::{
+    envelope::{self, ResponseHead},
+    grpc::{Code, encode_message},
+};
+
+use crate::{
+    call::{Body, Fault, Kind, Reply},
+    link::{
+        client::FAULT_TRAILER,
+        upload::{PIECE, UploadError, wait_for_window},
+    },
+};
+
+/// Ends a call that has not been answered yet with a fault's status.
+pub(super) fn refuse(respond: &mut SendResponse<Bytes>, fault: &Fault) {
+    let (code, message) = fault.peer_status();
+    let mut headers = status(code, &message);
+    headers.insert(header::CONTENT_TYPE, GRPC);
+    if let Ok(name) = HeaderValue::from_str(fault.name()) {
+        headers.insert(FAULT_TRAILER, name);
+    }
+    send_head(respond, headers, true);
+}
+
+/// Ends a call that has not been answered yet with a status of the protocol's own.
+pub(super) fn refuse_with(respond: &mut SendResponse<Bytes>, code: Code, message: &str) {
+    let mut headers = status(code, message);
+    headers.insert(header::CONTENT_TYPE, GRPC);
+    send_head(respond, headers, true);
+}
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+
+fn send_head(
+    respond: &mut SendResponse<Bytes>,
+    headers: HeaderMap,
+    end: bool,
+) -> Option<SendStream<Bytes>> {
+    let mut rsp = Response::new(());
+    *rsp.headers_mut() = headers;
+    // Failing means that the caller has gone; it is not told.
+    respond.send_response(rsp, end).ok()
+}
+
+fn status(code: Code, message: &str) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert("grpc-status", HeaderValue::from(code.number()));
+    if !message.is_empty()
+        && let Ok(message) = HeaderValue::from_str(&encode_message(message))
+    {
+        headers.insert("grpc-message", message);
+    }
+    headers
+}
+
+/// Sends the app's answer as `CallLocalStream` wants it: head and first piece in one message, more
+/// pieces as they come, then the status. A body that breaks ends with an error status, so that the
+/// caller can't take it for whole.
+pub(super) async fn stream(respond: &mut SendResponse<Bytes>, reply: Reply) -> Result<(), Fault> {
+    let Reply {
+        status: code,
+        fields,
+        mut body,
+    } = reply;
+    let first = std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(match body.poll_data(cx) {
+            std::task::Poll::Ready(Some(piece)) => piece.map(Some),
+            _ => Ok(None),
+        })
+    })
+    .await
+    .map_err(|error| Fault::new(Kind::PeerStatus(Code::Unknown), error.to_string()))?;
+    let mut first = first.unwrap_or_default();
+    let piece = first.split_to(first.len().min(PIECE));
+    let payload = (!piece.is_empty()).then_some((0, &piece[..]));
+    let content_type = fields.get("content-type").unwrap_or_default();
+    let head = ResponseHead {
+        content_type: std::str::from_utf8(content_type).unwrap_or_default(),
+        canonical: false,
+        ..ResponseHead::new(i32::from(code), &fields)
+    };
+    let mut message = BytesMut::with_capacity(fields.text_len() + piece.len() + 512);
+    envelope::encode_response(&mut message, &head, payload)
+        .map_err(|error| Fault::new(Kind::PeerStatus(Code::Internal), error.to_string()))?;
+    let mut headers = HeaderMap::with_capacity(1);
+    headers.insert(header::CONTENT_TYPE, GRPC);
+    let Some(mut send) = send_head(respond, headers, false) else {
+        return Ok(());
+    };
+    if send.send_data(message.freeze(), false).is_err() {
+        return Ok(());
+    }
+    let rest = if first.is_empty() {
+        body
+    } else {
+        crate::call::body::prefixed(first, body)
+    };
+    let end = if rest.is_empty() {
+        Ok(())
+    } else {
+        pieces(rest, &mut send, u64::from(payload.is_some())).await
+    };
+    let trailers = match end {
+        Ok(()) => status(Code::Ok, ""),
+        Err(UploadError::Body(error)) => status(Code::Unknown, &error.to_string()),
+        Err(UploadError::Stopped) => return Ok(()),
+    };
+    let _ = send.send_trailers(trailers);
+    Ok(())
+}
+
+/// Sends the pieces behind the first message, until the caller resets the stream.
+async fn pieces(
+    mut body: Body,
+    send: &mut SendStream<Bytes>,
+    mut seq: u64,
+) -> Result<(), UploadError> {
+    loop {
+        let piece = std::future::poll_fn(|cx| match body.poll_data(cx) {
+            std::task::Poll::Pending => send.poll_reset(cx).map(|_| Err(UploadError::Stopped)),
+            ready => ready.map(|piece| piece.transpose().map_err(UploadError::Body)),
+        })
+        .await?;
+        let Some(mut piece) = piece else {
+            return Ok(());
+        };
+        while !piece.is_empty() {
+            let part = piece.split_to(piece.len().min(PIECE));
+            let mut out = BytesMut::with_capacity(part.len() + 32);
+            // A piece is far below what gRPC can frame.
+            envelope::encode_payload(&mut out, seq, &part).map_err(|_| UploadError::Stopped)?;
+            seq += 1;
+            wait_for_window(send).await?;
+            send.send_data(out.freeze(), false)
+                .map_err(|_| UploadError::Stopped)?;
+        }
+    }
+}
+
+/// Sends the app's answer in the unary form: one message with the whole body.
+pub(super) async fn unary(
+    respond: &mut SendResponse<Bytes>,
+    reply: Reply,
+    limit: usize,
+) -> Result<(), Fault> {
+    let Reply {
+        status: code,
+        fields,
+        body,
+    } = reply;
+    let body = match body.collect(limit).await {
+        Ok(body) => body,
+        Err(Ok(_)) => {
+            let text = format!("grpc: trying to send message larger than max ({limit})");
+            return Err(Fault::new(Kind::PeerStatus(Code::ResourceExhausted), text));
+        }
+        Err(Err(error)) => {
+            return Err(Fault::new(
+                Kind::PeerStatus(Code::Unknown),
+                error.to_string(),
+            ));
+        }
+    };
+    let content_type = fields.get("content-type").unwrap_or_default();
+    let head = ResponseHead {
+        content_type: std::str::from_utf8(content_type).unwrap_or_default(),
+        canonical: false,
+        ..ResponseHead::new(i32::from(code), &fields)
+    };
+    let mut message = BytesMut::with_capacity(fields.text_len() + body.len() + 512);
+    envelope::encode_unary_response(&mut message, &head, &body)
+        .map_err(|error| Fault::new(Kind::PeerStatus(Code::Internal), error.to_string()))?;
+    let mut headers = HeaderMap::with_capacity(1);
+    headers.insert(header::CONTENT_TYPE, GRPC);
+    if let Some(mut send) = send_head(respond, headers, false) {
+        let _ = wait_for_window(&mut send).await;
+        let _ = send.send_data(message.freeze(), false);
+        let _ = send.send_trailers(status(Code::Ok, ""));
+    }
+    Ok(())
+}

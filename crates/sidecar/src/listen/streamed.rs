@@ -1,0 +1,260 @@
+//! `CallLocalStream` and `CallLocal` as the callee serves them (contract `sidecar-protocol.md` 3.2).
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use h2::{RecvStream, server::SendResponse};
+use outrider_core::path::normalize_method;
+use outrider_wire::{
+    envelope::{self, RequestMessage, RequestParts, Verb},
+    grpc::{Code, FrameError},
+};
+
+use super::answer;
+use crate::{
+    call::{Body, BodyError, BodyStream, Fault, Kind, Reply},
+    inbound::{Arrival, deliver},
+    lane::Lane,
+    link::message::{MessageError, Messages},
+};
+
+pub(super) const STREAM_PATH: &str = "/dapr.proto.internals.v1.ServiceInvocation/CallLocalStream";
+pub(super) const UNARY_PATH: &str = "/dapr.proto.internals.v1.ServiceInvocation/CallLocal";
+
+const MISSING: &str = "parsing InternalInvokeRequest error: request does not contain the required \
+                       fields in the leading chunk";
+
+/// Serves a streamed call.
+pub(super) async fn stream(
+    lane: &Lane,
+    body: RecvStream,
+    respond: &mut SendResponse<Bytes>,
+) -> Result<(), Fault> {
+    lane.needs_app()?;
+    let mut messages = Messages::new(body, lane.shared.limits.message);
+    let first = match poll_fn(|cx| messages.poll_next(cx)).await {
+        Some(Ok(first)) => decode(&first)?,
+        Some(Err(error)) => return Err(receive_fault(&error)),
+        None => return Err(Fault::new(Kind::PeerStatus(Code::Unknown), "EOF")),
+    };
+    let RequestMessage { head, payload } = first;
+    let parts = match head {
+        Some(parts) if parts.has_metadata && parts.has_message => parts,
+        _ => return Err(Fault::new(Kind::PeerStatus(Code::InvalidArgument), MISSING)),
+    };
+    let mut body = RequestBody::new(messages);
+    let first = payload
+        .map(|payload| body.check(payload.seq, payload.data))
+        .transpose();
+    let first = first
+        .map_err(|error| Fault::new(Kind::BadBody, error.to_string()))?
+        .unwrap_or_default();
+    let body = body.into_body(first).await;
+    let reply = unless_reset(respond, invoke(lane, &parts, body)).await?;
+    answer::stream(respond, reply).await
+}
+
+/// Serves a unary call.
+pub(super) async fn unary(
+    lane: &Lane,
+    body: RecvStream,
+    respond: &mut SendResponse<Bytes>,
+) -> Result<(), Fault> {
+    lane.needs_app()?;
+    let mut messages = Messages::new(body, lane.shared.limits.message);
+    let first = match poll_fn(|cx| messages.poll_next(cx)).await {
+        Some(Ok(first)) => first,
+        Some(Err(error)) => return Err(receive_fault(&error)),
+        None => return Err(Fault::new(Kind::PeerStatus(Code::Internal), "EOF")),
+    };
+    let parts = envelope::decode_unary_request(&first).map_err(|error| undecodable(&error))?;
+    if !parts.has_message {
+        let text = "parsing InternalInvokeRequest error: field Message is nil";
+        return Err(Fault::new(Kind::PeerStatus(Code::InvalidArgument), text));
+    }
+    let body = Body::whole(parts.data_value.clone());
+    let reply = unless_reset(respond, invoke(lane, &parts, body)).await?;
+    answer::unary(respond, reply, lane.shared.limits.message).await
+}
+
+/// Checks the call and hands it to the app.
+async fn invoke(lane: &Lane, parts: &RequestParts, body: Body) -> Result<Reply, Fault> {
+    let method = normalize_method(&parts.method)
+        .map_err(|error| Fault::new(Kind::InvalidMethod, format!("invalid method: {error}")))?;
+    let caller = parts.fields.get("dapr-caller-app-id");
+    let seen = lane.metrics.arrived(caller);
+    if parts.ver != envelope::VERSION {
+        let text = format!(
+            "error invoking app channel: rpc error: code = Unimplemented desc = Unsupported spec version: {}",
+            parts.ver
+        );
+        return Err(Fault::new(Kind::PeerStatus(Code::Internal), text));
+    }
+    if !parts.has_http_extension {
+        let text = "rpc error: code = InvalidArgument desc = missing HTTP extension field";
+        return Err(Fault::new(Kind::BadField, text));
+    }
+    let verb = Verb::from_i32(parts.verb).unwrap_or_default();
+    let content_type = if parts.type_url.is_empty() {
+        parts.content_type.as_str()
+    } else {
+        "application/x-protobuf"
+    };
+    let arrival = Arrival {
+        method: &method,
+        verb,
+        query: &parts.query,
+        content_type: content_type.as_bytes(),
+        fields: &parts.fields,
+        body,
+    };
+    let reply = deliver(lane, arrival).await;
+    lane.metrics
+        .answered(&seen, reply.as_ref().map_or(0, |reply| reply.status));
+    let reply = reply?;
+    let events = parts.fields.get("accept").is_some_and(|accept| {
+        accept
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"text/event-stream")
+    });
+    if events && !(200..300).contains(&reply.status) {
+        // Pinned by the reference's suite, status and body of the app notwithstanding.
+        return Err(Fault::new(
+            Kind::AppBroken,
+            "no response received from stream",
+        ));
+    }
+    Ok(reply)
+}
+
+fn decode(message: &Bytes) -> Result<RequestMessage, Fault> {
+    envelope::decode_request(message).map_err(|error| undecodable(&error))
+}
+
+fn undecodable(error: &envelope::DecodeError) -> Fault {
+    let text = format!("grpc: error unmarshalling request: {error}");
+    Fault::new(Kind::PeerStatus(Code::Internal), text)
+}
+
+fn receive_fault(error: &MessageError) -> Fault {
+    let code = match error {
+        MessageError::Frame(FrameError::TooLarge { .. }) => Code::ResourceExhausted,
+        MessageError::Stream(_) => Code::Canceled,
+        _ => Code::Internal,
+    };
+    Fault::new(Kind::PeerStatus(code), error.to_string())
+}
+
+/// The result of `work`, unless the caller resets the stream first: then `work` is dropped, which
+/// cancels the request to the app.
+async fn unless_reset(
+    respond: &mut SendResponse<Bytes>,
+    work: impl Future<Output = Result<Reply, Fault>>,
+) -> Result<Reply, Fault> {
+    let mut work = pin!(work);
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(done),
+        Poll::Pending => respond.poll_reset(cx).map(|_| {
+            Err(Fault::new(
+                Kind::PeerStatus(Code::Canceled),
+                "context canceled",
+            ))
+        }),
+    })
+    .await
+}
+
+/// The body of a streamed call as it arrives.
+struct RequestBody {
+    messages: Messages,
+    expected: u64,
+}
+
+impl RequestBody {
+    fn new(messages: Messages) -> Self {
+        Self {
+            messages,
+            expected: 0,
+        }
+    }
+
+    fn check(&mut self, seq: u64, data: Bytes) -> Result<Bytes, BodyError> {
+        if seq != self.expected {
+            return Err(BodyError::Broken(format!(
+                "invalid sequence number received: {seq} (expected: {})",
+                self.expected
+            )));
+        }
+        self.expected += 1;
+        Ok(data)
+    }
+
+    /// A body value: whole if the stream has ended already.
+    async fn into_body(mut self, first: Bytes) -> Body {
+        if self.messages.is_end() {
+            return Body::whole(first);
+        }
+        let next = poll_fn(|cx| Poll::Ready(self.poll_data(cx))).await;
+        match next {
+            Poll::Ready(None) => Body::whole(first),
+            next => Body::Stream(Box::new(Started {
+                first: Some(first).filter(|first| !first.is_empty()),
+                next: match next {
+                    Poll::Ready(next) => next,
+                    Poll::Pending => None,
+                },
+                rest: self,
+            })),
+        }
+    }
+}
+
+/// A body of which the first pieces have been read.
+struct Started {
+    first: Option<Bytes>,
+    next: Option<Result<Bytes, BodyError>>,
+    rest: RequestBody,
+}
+
+impl BodyStream for Started {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        match self.next.take() {
+            Some(next) => Poll::Ready(Some(next)),
+            None => self.rest.poll_data(cx),
+        }
+    }
+}
+
+impl BodyStream for RequestBody {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let broken = |text: String| Poll::Ready(Some(Err(BodyError::Broken(text))));
+            let message = match ready!(self.messages.poll_next(cx)) {
+                None => return Poll::Ready(None),
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return broken(format!("error receiving message: {error}")),
+            };
+            let message = match envelope::decode_request(&message) {
+                Ok(message) => message,
+                Err(error) => return broken(format!("error receiving message: {error}")),
+            };
+            if message.head.as_ref().is_some_and(RequestParts::is_leading) {
+                return broken("request metadata found in non-leading chunk".to_owned());
+            }
+            match message.payload {
+                Some(payload) if payload.data.is_empty() && payload.seq == self.expected => {
+                    self.expected += 1;
+                }
+                Some(payload) => return Poll::Ready(Some(self.check(payload.seq, payload.data))),
+                None => {}
+            }
+        }
+    }
+}

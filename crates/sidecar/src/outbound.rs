@@ -1,0 +1,292 @@
+//! A call on its way out: target → instances → one of them → its answer, told once for every door.
+//!
+//! What repeats a call is decided here and nowhere else. By itself a call is repeated only where it
+//! surely was not processed, or where repeating does no harm (`docs/differences.md`).
+
+mod replay;
+mod routes;
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use outrider_lookup::{Instance, Instances};
+use outrider_wire::grpc::Code;
+use tokio::time::Instant;
+
+pub(crate) use routes::Routes;
+
+use crate::{
+    call::{Call, Fault, Kind, Reply, fault::Repeat},
+    inbound::{Arrival, deliver},
+    lane::Lane,
+    link::client::{self, Outgoing},
+};
+use replay::Replay;
+use routes::Route;
+
+/// The built-in service retry: three more attempts, a second apart (contract
+/// `sidecar-protocol.md` 8).
+const RETRIES: u32 = 3;
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Attempts that may follow at once, because the peer did not look at the one before.
+const UNPROCESSED_LIMIT: u32 = 3;
+
+/// How long an id that nobody has seen yet is waited for.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(1);
+
+/// What became of a call: the one record that log, metrics and answer headers are made from.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// When the call was taken up.
+    pub started: Instant,
+    /// Attempts made; 0 if none got as far as a connection.
+    pub attempts: u32,
+    /// The instance that answered or failed last.
+    pub instance: Option<Arc<Instance>>,
+}
+
+impl Outcome {
+    /// A call taken up now.
+    pub(crate) fn start() -> Self {
+        Self {
+            started: Instant::now(),
+            attempts: 0,
+            instance: None,
+        }
+    }
+}
+
+/// Carries a call to its app and the answer back.
+pub(crate) async fn invoke(
+    lane: &Rc<Lane>,
+    call: Call,
+    outcome: &mut Outcome,
+) -> Result<Reply, Fault> {
+    let plan = &lane.shared.plan;
+    if call.target.app_id == plan.app_id && call.target.namespace == plan.namespace {
+        return to_self(lane, call).await;
+    }
+    let route = lane.routes.route(lane, &call.target).await?;
+    let deadline = call.deadline;
+    let work = Attempts::new(lane, &route, call, outcome).run();
+    match deadline {
+        None => work.await,
+        Some(deadline) => tokio::time::timeout_at(deadline, work)
+            .await
+            .unwrap_or_else(|_| {
+                Err(Fault::new(
+                    Kind::DeadlineExceeded,
+                    "context deadline exceeded",
+                ))
+            }),
+    }
+}
+
+/// A call of the app to itself: no look-up, no peer, nothing added.
+async fn to_self(lane: &Rc<Lane>, call: Call) -> Result<Reply, Fault> {
+    let content_type = call.fields.get("content-type").unwrap_or_default();
+    deliver(
+        lane,
+        Arrival {
+            method: &call.method,
+            verb: call.verb,
+            query: &call.query,
+            content_type,
+            fields: &call.fields,
+            body: call.body,
+        },
+    )
+    .await
+}
+
+/// One call's attempts.
+struct Attempts<'a> {
+    lane: &'a Rc<Lane>,
+    route: &'a Route,
+    call: Call,
+    replay: Replay,
+    outcome: &'a mut Outcome,
+    /// Instances that could not be reached.
+    avoid: Vec<Arc<Instance>>,
+    /// Timed retries made.
+    retries: u32,
+    unprocessed: u32,
+}
+
+impl<'a> Attempts<'a> {
+    fn new(lane: &'a Rc<Lane>, route: &'a Route, mut call: Call, outcome: &'a mut Outcome) -> Self {
+        let body = std::mem::take(&mut call.body);
+        // What belongs to us is not taken from a client (contract `http-api.md` 6, Weakness).
+        call.fields.retain(|name, _| !is_ours(name));
+        Self {
+            lane,
+            route,
+            replay: Replay::new(body, call.unsized_body),
+            call,
+            outcome,
+            avoid: Vec::new(),
+            retries: 0,
+            unprocessed: 0,
+        }
+    }
+
+    async fn run(mut self) -> Result<Reply, Fault> {
+        loop {
+            let instances = self.route.instances(self.lane);
+            if instances.all().is_empty() {
+                let text = format!("couldn't find service: {}", self.call.target.app_id);
+                return Err(Fault::new(Kind::UnknownApp, text));
+            }
+            let now = Instant::now();
+            let chosen = instances.choose(&mut || self.lane.random(), &self.avoid, now);
+            let Some(instance) = chosen else {
+                // Every instance has been tried in this round.
+                self.avoid.clear();
+                continue;
+            };
+            let fault = match self.attempt(&instance).await {
+                Ok(reply) => return Ok(reply),
+                Err(fault) => fault,
+            };
+            if !self.again(&fault, &instances, &instance).await {
+                return Err(self.last(fault));
+            }
+        }
+    }
+
+    async fn attempt(&mut self, instance: &Arc<Instance>) -> Result<Reply, Fault> {
+        self.outcome.attempts += 1;
+        self.outcome.instance = Some(Arc::clone(instance));
+        let peer = self.route.peer(self.lane, instance);
+        let link = match peer.link(instance).await {
+            Ok(link) => link,
+            Err(error) => {
+                instance.eject(Instant::now());
+                return Err(Fault::new(Kind::PeerUnreachable, error.to_string()));
+            }
+        };
+        instance.report_success();
+        let started = Instant::now();
+        let in_flight = instance.begin();
+        let shared = &self.lane.shared;
+        let (plan, target) = (&shared.plan, &self.call.target);
+        let appended = [
+            ("X-Forwarded-For", shared.host_address.as_str()),
+            ("X-Forwarded-Host", shared.hostname.as_str()),
+            ("Forwarded", shared.forwarded.as_str()),
+        ];
+        let extra = [
+            ("destination-app-id", target.app_id.as_str()),
+            ("dapr-caller-namespace", plan.namespace.as_str()),
+            ("dapr-caller-app-id", plan.app_id.as_str()),
+            ("dapr-callee-app-id", target.app_id.as_str()),
+        ];
+        let out = Outgoing {
+            call: &self.call,
+            appended: &appended,
+            extra: &extra,
+            message_limit: shared.limits.message,
+        };
+        let streaming = self.call.unsized_body;
+        self.route.sent(streaming);
+        let mut reply = client::call(&link, &out, self.replay.body()).await;
+        if is_unimplemented(&reply) {
+            reply = self.unary(&link, &out).await;
+        }
+        drop(in_flight);
+        if let Ok(reply) = &reply {
+            let took = started.elapsed();
+            instance.record_latency(took, Instant::now());
+            self.route.received(reply.status, streaming, took);
+        }
+        reply
+    }
+
+    /// The old form of a call, for peers that don't know the streamed one.
+    async fn unary(
+        &self,
+        link: &Rc<crate::link::pool::Link>,
+        out: &Outgoing<'_>,
+    ) -> Result<Reply, Fault> {
+        let id = self.call.target.app_id.as_str();
+        let whole = match self.replay.body() {
+            body if !self.replay.is_possible() => Err(Ok(body)),
+            body => body.collect(out.message_limit).await,
+        };
+        match whole {
+            Ok(bytes) => {
+                tracing::warn!(
+                    target: outrider_telemetry::log::scope::RUNTIME_DIRECT_MESSAGING,
+                    "App {id} does not support streaming-based service invocation (most likely \
+                     because it's using an older version of Dapr); falling back to unary calls"
+                );
+                client::call_unary(link, out, bytes).await
+            }
+            Err(Err(error)) => Err(Fault::new(Kind::BadBody, error.to_string())),
+            Err(Ok(_)) => Err(Fault::new(
+                Kind::PeerProtocol,
+                format!(
+                    "target app '{id}' is running a version of Dapr that does not support \
+                     streaming-based service invocation"
+                ),
+            )),
+        }
+    }
+
+    /// Decides about another attempt, and waits for its time.
+    async fn again(&mut self, fault: &Fault, instances: &Instances, tried: &Arc<Instance>) -> bool {
+        if !self.replay.is_possible() {
+            return false;
+        }
+        match fault.kind.repeat() {
+            Repeat::Never => return false,
+            Repeat::IfIdempotent if !self.call.is_idempotent() => return false,
+            Repeat::IfIdempotent | Repeat::Always => {}
+        }
+        if fault.kind == Kind::PeerUnprocessed && self.unprocessed < UNPROCESSED_LIMIT {
+            self.unprocessed += 1;
+            return true;
+        }
+        self.avoid.push(Arc::clone(tried));
+        if instances
+            .all()
+            .iter()
+            .any(|i| !self.avoid.iter().any(|a| Arc::ptr_eq(a, i)))
+        {
+            return true;
+        }
+        if self.call.unsized_body || self.retries == RETRIES {
+            return false;
+        }
+        self.retries += 1;
+        self.avoid.clear();
+        tokio::time::sleep(RETRY_PAUSE).await;
+        true
+    }
+
+    /// The fault the caller hears of, with the retries made in vain.
+    fn last(&self, mut fault: Fault) -> Fault {
+        fault.retries = self.retries;
+        fault
+    }
+}
+
+/// Entries that only this sidecar may set.
+fn is_ours(name: &[u8]) -> bool {
+    const OURS: [&str; 4] = [
+        "destination-app-id",
+        "dapr-caller-namespace",
+        "dapr-caller-app-id",
+        "dapr-callee-app-id",
+    ];
+    name.len() >= 18
+        && OURS
+            .iter()
+            .any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
+}
+
+/// The peer has the service but not the streamed method. A proxied "unimplemented" of an app is
+/// not meant: that comes inside an answer.
+fn is_unimplemented(reply: &Result<Reply, Fault>) -> bool {
+    matches!(reply, Err(fault) if fault.kind == Kind::PeerStatus(Code::Unimplemented))
+}

@@ -1,0 +1,146 @@
+//! What this sidecar is to be: every decision that flags, environment and files leave to it, taken
+//! once and never changed while it runs.
+
+use std::{path::PathBuf, time::Duration};
+
+use outrider_core::ids::{AppId, Namespace};
+
+use crate::{api::cors::Origins, metrics};
+
+/// A checked plan. [`crate::assemble`] makes it from the settings.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Our app.
+    pub app_id: AppId,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Version told to clients: that of the runtime whose API this is.
+    pub version: &'static str,
+    /// Lanes to run.
+    pub lanes: usize,
+    /// Where the app listens; none if it takes no calls.
+    pub app: Option<App>,
+    /// `http`, `https`, `h2c`, `grpc`, `grpcs`.
+    pub app_protocol: &'static str,
+    /// Host of the app.
+    pub app_host: String,
+    /// Ports and addresses.
+    pub listen: Listen,
+    /// The HTTP API.
+    pub api: Api,
+    /// Metrics.
+    pub metrics: metrics::Options,
+    /// The same-host registry is used.
+    pub registry: bool,
+    /// How the end goes.
+    pub end: End,
+    /// Names shown as `enabledFeatures`.
+    pub features: Vec<String>,
+    /// What the settings ask for in vain, to be logged at start.
+    pub warnings: Vec<String>,
+}
+
+/// The app beside the sidecar.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// `host:port`.
+    pub addr: String,
+    /// The port.
+    pub port: u16,
+    /// Requests it takes at a time.
+    pub max_concurrency: Option<usize>,
+    /// Health probes, if asked for.
+    pub health: Option<Health>,
+    /// `GET /dapr/config` is asked at start.
+    pub ask_config: bool,
+}
+
+/// Health probes of the app.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Path of the probe.
+    pub path: String,
+    /// Time between probes.
+    pub interval: Duration,
+    /// How long one may take.
+    pub timeout: Duration,
+    /// Failures in a row that make the app unhealthy.
+    pub threshold: u32,
+}
+
+/// Where the sidecar listens.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Hosts of the API ports; an empty one means all interfaces.
+    pub hosts: Vec<String>,
+    /// HTTP API.
+    pub http_port: u16,
+    /// gRPC API.
+    pub grpc_port: u16,
+    /// Folder for Unix sockets that replace the API ports.
+    pub socket_folder: Option<PathBuf>,
+    /// Host of the internal port.
+    pub internal_host: String,
+    /// Internal port; 0 lets the system choose.
+    pub internal_port: u16,
+    /// The internal port was computed, not asked for: another is taken if it is in use.
+    pub internal_port_is_stable: bool,
+    /// Public port.
+    pub public: Option<(String, u16)>,
+    /// Metrics page.
+    pub metrics: Option<(String, u16)>,
+}
+
+/// How the HTTP API behaves.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Bytes of a request head.
+    pub head_limit: usize,
+    /// Bytes of a request body; none if unlimited.
+    pub body_limit: Option<u64>,
+    /// Bytes of a message between sidecars.
+    pub message_limit: usize,
+    /// HTTP/2 without TLS.
+    pub h2c: bool,
+    /// Callers must show this token.
+    pub token: Option<String>,
+    /// The app is shown this token.
+    pub app_token: Option<String>,
+    /// CORS, if on.
+    pub origins: Option<Origins>,
+    /// Trace context is added and baggage checked.
+    pub tracing: bool,
+    /// One log line per request.
+    pub log: Option<Log>,
+    /// Routes that rules have taken away.
+    pub routes: Routes,
+}
+
+/// The API log.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// Route names instead of paths.
+    pub obfuscate: bool,
+    /// Health routes are left out.
+    pub omit_health: bool,
+}
+
+/// Route groups that exist.
+#[derive(Clone, Copy, Debug)]
+pub struct Routes {
+    /// `/v1.0/invoke` and the other ways of addressing.
+    pub invoke: bool,
+    /// `/v1.0/metadata`.
+    pub metadata: bool,
+    /// `/v1.0/shutdown`.
+    pub shutdown: bool,
+}
+
+/// The end of the process.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// Time for calls under way; none means as long as they take.
+    pub grace: Option<Duration>,
+    /// Time to go on as before a stop begins.
+    pub block: Option<Duration>,
+}

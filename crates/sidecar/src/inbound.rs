@@ -1,7 +1,9 @@
 //! A call that has reached the callee's sidecar: from here it goes to the app and nowhere else.
 //! Calls of the app to itself enter here too, without a network in between.
 
-use outrider_core::path::push_escaped_path;
+use std::{future::poll_fn, task::Poll};
+
+use outrider_core::{path::push_escaped_path, quote::quote};
 use outrider_wire::{
     Fields,
     envelope::Verb,
@@ -11,7 +13,7 @@ use outrider_wire::{
 
 use crate::{
     app_channel::{AppRequest, http::FRAMING_ROOM},
-    call::{Body, Fault, Kind, Reply},
+    call::{Body, BodyError, Fault, Kind, Reply, body::prefixed},
     lane::Lane,
 };
 
@@ -27,6 +29,8 @@ pub(crate) struct Arrival<'a> {
     pub content_type: &'a [u8],
     /// The caller's fields as they travelled.
     pub fields: &'a Fields,
+    /// Length of the body, if it did not travel among the fields.
+    pub length: Option<u64>,
     /// The body.
     pub body: Body,
 }
@@ -47,7 +51,12 @@ pub(crate) async fn deliver(lane: &Lane, arrival: Arrival<'_>) -> Result<Reply, 
         return Err(Fault::new(Kind::InvalidVerb, "invalid HTTP verb"));
     }
     let verb = arrival.verb.as_str();
-    let length = declared_length(arrival.fields)?;
+    let mut arrival = arrival;
+    arrival.body = if_any(arrival.body)
+        .await
+        .map_err(|e| Fault::new(Kind::BadBody, e.to_string()))?;
+    check_percent(channel.addr(), arrival.method)?;
+    let length = declared_length(arrival.fields)?.or(arrival.length);
     let mut head = Vec::with_capacity(512 + arrival.fields.text_len());
     push_request_line(&mut head, verb, arrival.method, arrival.query);
     push_fields(&mut head, lane, &arrival, channel.addr());
@@ -68,7 +77,13 @@ pub(crate) async fn deliver(lane: &Lane, arrival: Arrival<'_>) -> Result<Reply, 
     })?;
     let mut fields = head.fields;
     strip_hop_by_hop(&mut fields);
-    fields.retain(|name, _| !drops_in_response(name));
+    let mut typed = false;
+    // A length may be wrong, and the body says itself where it ends; of types the first counts.
+    fields.retain(|name, _| match name.len() {
+        14 => !name.eq_ignore_ascii_case(b"content-length"),
+        12 => !name.eq_ignore_ascii_case(b"content-type") || !std::mem::replace(&mut typed, true),
+        _ => true,
+    });
     Ok(Reply {
         status: head.status,
         fields,
@@ -76,9 +91,35 @@ pub(crate) async fn deliver(lane: &Lane, arrival: Arrival<'_>) -> Result<Reply, 
     })
 }
 
-/// `Content-Length` is never relayed: it may be wrong, and the body says itself where it ends.
-fn drops_in_response(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"content-length")
+/// A body that turns out to be empty is none; what has been read is put back.
+async fn if_any(mut body: Body) -> Result<Body, BodyError> {
+    if !matches!(body, Body::Stream(_)) {
+        return Ok(body);
+    }
+    let first = poll_fn(|cx| Poll::Ready(body.poll_data(cx))).await;
+    match first {
+        Poll::Pending => Ok(body),
+        Poll::Ready(None) => Ok(Body::Empty),
+        Poll::Ready(Some(piece)) => Ok(prefixed(piece?, body)),
+    }
+}
+
+/// A `%` that begins no escape is refused, as the reference's client does when it reads the URL it
+/// has put together (pinned: `http-api.md` 4).
+fn check_percent(addr: &str, method: &str) -> Result<(), Fault> {
+    let bytes = method.as_bytes();
+    let bad = (0..bytes.len()).find(|&at| {
+        let digits = bytes.get(at + 1..at + 3).unwrap_or_default();
+        bytes[at] == b'%' && !(digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    let Some(at) = bad else {
+        return Ok(());
+    };
+    let slash = if method.starts_with('/') { "" } else { "/" };
+    let url = quote(&format!("http://{addr}{slash}{method}"));
+    let escape: String = method[at..].chars().take(3).collect();
+    let text = format!("parse {url}: invalid URL escape {}", quote(&escape));
+    Err(Fault::new(Kind::BadField, text))
 }
 
 /// Writes `VERB /path?query HTTP/1.1`.
@@ -119,7 +160,13 @@ fn push_fields(head: &mut Vec<u8>, lane: &Lane, arrival: &Arrival<'_>, addr: &st
     let token = lane.shared.app_token.as_deref();
     let mut has_agent = false;
     let trace = to_http(arrival.fields, |name, value| {
-        has_agent |= name.eq_ignore_ascii_case(b"user-agent");
+        if name.eq_ignore_ascii_case(b"user-agent") {
+            // One, or none if the client says so by an empty value.
+            if !std::mem::replace(&mut has_agent, true) && !value.is_empty() {
+                push_field(head, name, value);
+            }
+            return;
+        }
         if token.is_none() || !name.eq_ignore_ascii_case(b"dapr-api-token") {
             push_field(head, name, value);
         }
@@ -150,7 +197,7 @@ fn declared_length(fields: &Fields) -> Result<Option<u64>, Fault> {
     match text.parse::<u64>() {
         Ok(length) if !text.starts_with('+') => Ok(Some(length)),
         _ => {
-            let value = outrider_core::quote::quote(&String::from_utf8_lossy(value));
+            let value = quote(&String::from_utf8_lossy(value));
             let text = format!("strconv.ParseInt: parsing {value}: invalid syntax");
             Err(Fault::new(Kind::BadField, text))
         }

@@ -184,11 +184,6 @@ impl Buffer {
         }
     }
 
-    /// [`poll_fill`](Self::poll_fill) as a future.
-    pub(crate) async fn fill(&mut self, socket: &Socket) -> io::Result<usize> {
-        poll_fn(|cx| self.poll_fill(cx, socket)).await
-    }
-
     fn make_room(&mut self) {
         if self.start > 0 {
             self.data.copy_within(self.start..self.end, 0);

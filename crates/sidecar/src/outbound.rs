@@ -9,13 +9,13 @@ mod routes;
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use outrider_lookup::{Instance, Instances};
-use outrider_wire::grpc::Code;
+use outrider_wire::{Fields, grpc::Code, headers::to_http};
 use tokio::time::Instant;
 
 pub(crate) use routes::Routes;
 
 use crate::{
-    call::{Call, Fault, Kind, Reply, fault::Repeat},
+    call::{Body, Call, Fault, Kind, Reply, fault::Repeat},
     inbound::{Arrival, deliver},
     lane::Lane,
     link::client::{self, Outgoing},
@@ -34,26 +34,16 @@ const UNPROCESSED_LIMIT: u32 = 3;
 /// How long an id that nobody has seen yet is waited for.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(1);
 
+/// Bytes of a DNS label, which is what an app id is to name resolution.
+const LONGEST_NAME: usize = 63;
+
 /// What became of a call: the one record that log, metrics and answer headers are made from.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// When the call was taken up.
-    pub started: Instant,
     /// Attempts made; 0 if none got as far as a connection.
     pub attempts: u32,
     /// The instance that answered or failed last.
     pub instance: Option<Arc<Instance>>,
-}
-
-impl Outcome {
-    /// A call taken up now.
-    pub(crate) fn start() -> Self {
-        Self {
-            started: Instant::now(),
-            attempts: 0,
-            instance: None,
-        }
-    }
 }
 
 /// Carries a call to its app and the answer back.
@@ -65,6 +55,10 @@ pub(crate) async fn invoke(
     let plan = &lane.shared.plan;
     if call.target.app_id == plan.app_id && call.target.namespace == plan.namespace {
         return to_self(lane, call).await;
+    }
+    if call.target.app_id.is_empty() || call.target.app_id.len() > LONGEST_NAME {
+        // No name server can be asked for such a name.
+        return Err(Fault::new(Kind::UnknownApp, "dns: bad rdata"));
     }
     let route = lane.routes.route(lane, &call.target).await?;
     let deadline = call.deadline;
@@ -83,20 +77,49 @@ pub(crate) async fn invoke(
 }
 
 /// A call of the app to itself: no look-up, no peer, nothing added.
-async fn to_self(lane: &Rc<Lane>, call: Call) -> Result<Reply, Fault> {
-    let content_type = call.fields.get("content-type").unwrap_or_default();
-    deliver(
+async fn to_self(lane: &Rc<Lane>, mut call: Call) -> Result<Reply, Fault> {
+    if call.grpc.as_ref().is_some_and(|grpc| !grpc.http_extension) {
+        return Err(Fault::new(
+            Kind::InvalidVerb,
+            "missing HTTP extension field",
+        ));
+    }
+    let body = std::mem::take(&mut call.body);
+    let length = match (&call.grpc, &body) {
+        (Some(_), Body::Whole(whole)) => Some(whole.len() as u64),
+        _ => None,
+    };
+    let mut reply = deliver(
         lane,
         Arrival {
             method: &call.method,
             verb: call.verb,
             query: &call.query,
-            content_type,
+            content_type: call.content_type(),
             fields: &call.fields,
-            body: call.body,
+            length,
+            body,
         },
     )
-    .await
+    .await?;
+    reply.fields = relayed(&reply.fields);
+    Ok(reply)
+}
+
+/// The fields of an answer as they reach the caller (contract `http-api.md` 7).
+pub(crate) fn relayed(fields: &Fields) -> Fields {
+    let mut out = Fields::with_capacity(fields.text_len() + 128, fields.len() + 4);
+    let trace = to_http(fields, |name, value| out.push(name, value));
+    if let Some(traceparent) = trace.traceparent {
+        out.push(b"Traceparent", traceparent);
+        if let Some(tracestate) = trace.tracestate {
+            out.push(b"Tracestate", tracestate);
+        }
+    }
+    if let Some(content_type) = fields.get("content-type") {
+        out.push(b"Content-Type", content_type);
+    }
+    out
 }
 
 /// One call's attempts.

@@ -7,6 +7,7 @@
 
 pub use self::dapr::proto::common::v1 as common;
 pub use self::dapr::proto::internals::v1 as internals;
+pub use self::dapr::proto::runtime::v1 as runtime;
 
 pub mod dapr {
     pub mod proto {
@@ -20,11 +21,19 @@ pub mod dapr {
                 include!("gen/dapr.proto.internals.v1.rs");
             }
         }
+        pub mod runtime {
+            pub mod v1 {
+                include!("gen/dapr.proto.runtime.v1.rs");
+            }
+        }
     }
 }
 
 pub mod google {
     pub mod protobuf {
         include!("gen/google.protobuf.rs");
+    }
+    pub mod rpc {
+        include!("gen/google.rpc.rs");
     }
 }

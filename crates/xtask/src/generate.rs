@@ -8,12 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Everything they import comes along.
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 7] = [
     "dapr/proto/common/v1/common.proto",
     "dapr/proto/internals/v1/apiversion.proto",
     "dapr/proto/internals/v1/reminders.proto",
     "dapr/proto/internals/v1/service_invocation.proto",
     "dapr/proto/internals/v1/status.proto",
+    "dapr/proto/runtime/v1/dapr.proto",
+    "google/rpc/error_details.proto",
 ];
 
 /// Writes the generated files and says which.

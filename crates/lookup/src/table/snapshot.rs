@@ -54,9 +54,15 @@ impl Snapshot {
     }
 
     /// The instances of an app in a namespace; never an empty set.
+    ///
+    /// Where the namespace has none, those of another one answer: name resolution on one host
+    /// knows no namespaces in the reference either, and who may call whom is not decided here.
     pub fn find(&self, namespace: &str, app_id: &str) -> Option<&Arc<Instances>> {
         let app = self.apps.get(app_id)?;
-        app.set(Some(namespace)).or(app.anywhere.as_ref())
+        let elsewhere = || app.in_namespace.first().map(|(_, set)| set);
+        app.set(Some(namespace))
+            .or(app.anywhere.as_ref())
+            .or_else(elsewhere)
     }
 
     /// Every instance, in no order; one that answers for several namespaces comes repeatedly.

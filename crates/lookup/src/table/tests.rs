@@ -45,7 +45,7 @@ async fn a_source_adds_replaces_and_removes() {
     source.upsert(on("127.0.0.1:1"));
     source.upsert(on("127.0.0.1:2"));
     assert_eq!(addrs(&table, "default"), ["127.0.0.1:1", "127.0.0.1:2"]);
-    assert_eq!(addrs(&table, "other"), [""; 0]);
+    assert_eq!(addrs(&table, "other"), ["127.0.0.1:1", "127.0.0.1:2"]);
     source.remove(Some("default"), "app", "127.0.0.1:1");
     assert_eq!(addrs(&table, "default"), ["127.0.0.1:2"]);
     source.replace_all([on("[::1]:3")]);
@@ -135,7 +135,17 @@ async fn a_listing_without_namespace_counts_in_every_namespace() {
     assert_eq!(addrs(&table, "other"), ["10.0.0.1:1"]);
     mdns.replace_all([]);
     assert_eq!(addrs(&table, "default"), ["10.0.0.2:1"]);
-    assert_eq!(addrs(&table, "other"), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_namespace_answers_only_where_the_own_one_has_nobody() {
+    let table = Table::new();
+    let source = table.source("static");
+    source.upsert(Listing::new(Some("prod"), "app", "10.0.0.1:1"));
+    assert_eq!(addrs(&table, "default"), ["10.0.0.1:1"]);
+    source.upsert(on("10.0.0.2:1"));
+    assert_eq!(addrs(&table, "default"), ["10.0.0.2:1"]);
+    assert_eq!(addrs(&table, "prod"), ["10.0.0.1:1"]);
 }
 
 #[tokio::test(start_paused = true)]

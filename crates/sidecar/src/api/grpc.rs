@@ -1,12 +1,16 @@
-//! The gRPC API's port. Its services come in a version of their own; until then every method gets
-//! the status that a gRPC client understands.
+//! The gRPC API's port. `InvokeService` is served; every other method gets the status that a gRPC
+//! client understands, until its service comes.
+
+mod invoke;
+mod status;
 
 use std::rc::Rc;
 
 use bytes::Bytes;
-use h2::server::SendResponse;
-use http::{HeaderValue, Response, header};
-use outrider_wire::grpc::{Code, encode_message};
+use h2::{RecvStream, server::SendResponse};
+use http::Request;
+use outrider_wire::grpc::Code;
+use tokio::task::spawn_local;
 
 use crate::{
     io::Stream,
@@ -14,32 +18,49 @@ use crate::{
     link::io::Gathered,
     listen::server::{builder, serve_http2},
 };
+use status::Status;
+
+/// Prefix of the methods that are ours; anything else would be proxied.
+const DAPR: &str = "/dapr.proto.runtime.v1.Dapr/";
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
-    serve_http2(&builder(), gathered, drain, |req, mut respond| {
-        unimplemented(&mut respond, req.uri().path());
+    serve_http2(&builder(), gathered, drain, |req, respond| {
+        spawn_local(handle(Rc::clone(&lane), req, respond));
     })
     .await;
 }
 
-fn unimplemented(respond: &mut SendResponse<Bytes>, path: &str) {
-    let text = format!("{path} is not served by this version of outrider: use the HTTP API");
-    let mut rsp = Response::new(());
-    let headers = rsp.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
-    headers.insert(
-        "grpc-status",
-        HeaderValue::from(Code::Unimplemented.number()),
-    );
-    if let Ok(text) = HeaderValue::from_str(&encode_message(&text)) {
-        headers.insert("grpc-message", text);
+async fn handle(lane: Rc<Lane>, req: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+    let _in_flight = lane.shared.in_flight.begin();
+    if let Err(status) = check_token(&lane, &req) {
+        return status.send(&mut respond);
     }
-    // Failing means that the client has gone.
-    let _ = respond.send_response(rsp, true);
+    let path = req.uri().path().to_owned();
+    match path.strip_prefix(DAPR) {
+        Some("InvokeService") => invoke::invoke(&lane, req, respond).await,
+        Some(_) => {
+            Status::new(Code::Unimplemented, "this API is currently not implemented")
+                .send(&mut respond);
+        }
+        None => {
+            let text = format!("gRPC proxying is not available in this version: {path}");
+            Status::new(Code::Unimplemented, text).send(&mut respond);
+        }
+    }
+}
+
+/// The API token, as metadata (contract `grpc-api.md` 6).
+fn check_token(lane: &Lane, req: &Request<RecvStream>) -> Result<(), Status> {
+    let Some(token) = &lane.shared.plan.api.token else {
+        return Ok(());
+    };
+    let why = match req.headers().get("dapr-api-token") {
+        Some(shown) if super::is_same_secret(shown.as_bytes(), token.as_bytes()) => return Ok(()),
+        Some(_) => "authentication error: api token mismatch",
+        None => "missing api token in request metadata",
+    };
+    Err(Status::new(Code::Unauthenticated, "Unauthorized").with_info("Unauthorized", 401, why))
 }

@@ -14,10 +14,11 @@ mod shutdown;
 
 use std::rc::Rc;
 
-use outrider_core::path::{clean, decode_path};
+use outrider_core::path::{BadPath, clean, decode_path};
 use outrider_wire::Fields;
 
 use crate::{
+    api::trace::{is_valid_traceparent, new_traceparent},
     call::Body,
     http1::{Handler, Request, Response, Sent, Sizing},
     lane::Lane,
@@ -83,6 +84,8 @@ pub(crate) struct Asked {
     pub path: String,
     /// Raw query.
     pub query: String,
+    /// The decoded path was no text; what is in `path` stands for it.
+    pub garbled: bool,
 }
 
 impl Handler for Api {
@@ -120,9 +123,10 @@ impl Api {
         }
         if let Some(origins) = &api.origins {
             let fields = &asked.req.head.fields;
-            if asked.req.head.method() == "OPTIONS"
-                && fields.contains("access-control-request-method")
-            {
+            let method = fields
+                .get("access-control-request-method")
+                .unwrap_or_default();
+            if asked.req.head.method() == "OPTIONS" && !method.is_empty() {
                 let mut answer = Answer::empty(200);
                 answer.fields = origins.preflight(fields);
                 return record.sealed(answer);
@@ -138,7 +142,7 @@ impl Api {
                 .fields
                 .get("dapr-api-token")
                 .unwrap_or_default();
-            if !same(shown, token.as_bytes()) {
+            if !super::is_same_secret(shown, token.as_bytes()) {
                 let mut answer = Answer::text(401, "invalid api token");
                 add(&mut answer.fields, &extra);
                 return record.sealed(answer);
@@ -200,16 +204,24 @@ pub(crate) fn take_apart(req: Request) -> Result<Asked, Answer> {
     };
     let (raw_path, query) = origin.split_once('?').unwrap_or((origin, ""));
     let path = match decode_path(raw_path) {
-        Ok(path) => path.into_owned(),
-        // A bad escape, or bytes that are no text: methods travel as text.
-        Err(_) => return Err(bad_request()),
+        Ok(path) => (path.into_owned(), false),
+        Err(BadPath::NotUtf8) => (raw_path.to_owned(), true),
+        Err(BadPath::Escape(_)) => return Err(bad_request()),
     };
+    let (path, garbled) = path;
     let (raw_path, query) = (raw_path.to_owned(), query.to_owned());
+    let mut req = req;
+    let fields = &mut req.head.fields;
+    if fields.get("pragma") == Some(b"no-cache") && !fields.contains("cache-control") {
+        // The older spelling of the same wish; servers in Go complete it.
+        fields.push(b"Cache-Control", b"no-cache");
+    }
     Ok(Asked {
         req,
         raw_path,
         path,
         query,
+        garbled,
     })
 }
 
@@ -239,15 +251,17 @@ fn trace(lane: &Lane, asked: &mut Asked, extra: &mut Fields) -> Result<(), Answe
         }
     }
     match fields.get("traceparent") {
-        Some(value) if crate::api::trace::is_valid_traceparent(value) => {
+        Some(value) if is_valid_traceparent(value) => {
             extra.push(b"Traceparent", value);
+            if let Some(state) = fields.get("tracestate").filter(|state| state.len() <= 512) {
+                extra.push(b"Tracestate", state);
+            }
         }
-        Some(_) => extra.push(
-            b"Traceparent",
-            &crate::api::trace::new_traceparent(|| lane.random()),
-        ),
+        Some(_) => extra.push(b"Traceparent", &new_traceparent(|| lane.random())),
         None => {
-            let made = crate::api::trace::new_traceparent(|| lane.random());
+            // State without the context that it belongs to means nothing.
+            fields.remove("tracestate");
+            let made = new_traceparent(|| lane.random());
             extra.push(b"Traceparent", &made);
             fields.push(b"Traceparent", &made);
         }
@@ -265,24 +279,20 @@ fn add(fields: &mut Fields, extra: &Fields) {
 fn add_trace(fields: &mut Fields, extra: &Fields) {
     let has = fields.contains("traceparent");
     for (name, value) in extra.iter() {
-        if !(has && name == b"Traceparent") {
+        if !(has && (name == b"Traceparent" || name == b"Tracestate")) {
             fields.push(name, value);
         }
     }
 }
 
-/// Health is open to everybody. The route must be the one that is then served, so the cleaned
-/// escaped path decides, not the decoded one (contract `http-api.md` 13, Weakness).
+/// Health is open to everybody. The route must also be the one that is then served, which the
+/// cleaned escaped path decides (contract `http-api.md` 13, Weakness).
 fn is_token_exempt(asked: &Asked) -> bool {
-    let path = clean(&asked.raw_path);
-    asked.req.head.method() == "GET"
-        && matches!(
+    let is_health = |path: &str| {
+        matches!(
             path.trim_matches('/'),
             "v1.0/healthz" | "v1.0/healthz/outbound"
         )
-}
-
-/// Compares in time that does not tell where a difference is.
-fn same(shown: &[u8], token: &[u8]) -> bool {
-    shown.len() == token.len() && shown.iter().zip(token).fold(0, |d, (a, b)| d | (a ^ b)) == 0
+    };
+    asked.req.head.method() == "GET" && is_health(&asked.path) && is_health(&clean(&asked.raw_path))
 }

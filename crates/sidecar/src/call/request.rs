@@ -21,11 +21,33 @@ pub(crate) struct Call {
     pub body: Body,
     /// The length of the body was not declared up front: such a call is never repeated.
     pub unsized_body: bool,
+    /// What a gRPC caller says beside its metadata; none for an HTTP caller.
+    pub grpc: Option<GrpcOrigin>,
     /// When the caller gives up.
     pub deadline: Option<tokio::time::Instant>,
 }
 
+/// What a gRPC caller says about its body, which HTTP says in header fields.
+#[derive(Debug)]
+pub(crate) struct GrpcOrigin {
+    /// Content type of the body.
+    pub content_type: String,
+    /// Protobuf type of the body.
+    pub type_url: String,
+    /// Verb and query were given.
+    pub http_extension: bool,
+}
+
 impl Call {
+    /// Content type of the body.
+    pub(crate) fn content_type(&self) -> &[u8] {
+        match &self.grpc {
+            Some(grpc) if !grpc.type_url.is_empty() => b"application/x-protobuf",
+            Some(grpc) => grpc.content_type.as_bytes(),
+            None => self.fields.get("content-type").unwrap_or_default(),
+        }
+    }
+
     /// The caller asks for server-sent events and nothing else (contract `http-api.md` 8.4).
     pub(crate) fn wants_events(&self) -> bool {
         self.fields.get("accept").is_some_and(|value| {

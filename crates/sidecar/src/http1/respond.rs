@@ -69,7 +69,12 @@ pub(super) async fn respond<R>(
     };
     let delimited = delimit(&rsp, asked, &first);
     let keep = asked.keep_alive && !rsp.close && delimited != Delimited::Close;
-    push_head(&mut out, &rsp, (delimited, keep), connection.date);
+    push_head(
+        &mut out,
+        &rsp,
+        (delimited, keep, asked.version),
+        connection.date,
+    );
     let next = if keep { Next::Request } else { Next::Close };
     if asked.head || delimited == Delimited::Nothing {
         let written = socket.write_all(&out).await;
@@ -120,13 +125,13 @@ fn delimit<R>(rsp: &Response<R>, asked: &Asked, first: &First) -> Delimited {
         return Delimited::Nothing;
     }
     match (first, rsp.sizing) {
-        (First::End, _) if asked.head => Delimited::Nothing,
+        (First::End, Sizing::Chunked) if asked.head => Delimited::Nothing,
         (First::End, _) => Delimited::Length(0),
         (First::Piece(piece), Sizing::Length) if rsp.body.is_empty() => {
             Delimited::Length(piece.len())
         }
-        _ if asked.version == Version::Http10 => Delimited::Close,
         _ if asked.head => Delimited::Nothing,
+        _ if asked.version == Version::Http10 => Delimited::Close,
         _ => Delimited::Chunks,
     }
 }
@@ -134,10 +139,10 @@ fn delimit<R>(rsp: &Response<R>, asked: &Asked, first: &First) -> Delimited {
 fn push_head<R>(
     out: &mut Vec<u8>,
     rsp: &Response<R>,
-    (delimited, keep): (Delimited, bool),
+    (delimited, keep, version): (Delimited, bool, Version),
     date: &Date,
 ) {
-    push_status_line(out, rsp.status);
+    push_status_line(out, version, rsp.status);
     let mut dated = false;
     for (name, value) in rsp.fields.iter() {
         dated |= name.eq_ignore_ascii_case(b"date");
@@ -155,8 +160,11 @@ fn push_head<R>(
         Delimited::Chunks => push_field(out, b"Transfer-Encoding", b"chunked"),
         Delimited::Nothing | Delimited::Close => {}
     }
-    if !keep {
-        push_field(out, b"Connection", b"close");
+    // What each version does unless told otherwise is not said.
+    match (version, keep) {
+        (Version::Http11, false) => push_field(out, b"Connection", b"close"),
+        (Version::Http10, true) => push_field(out, b"Connection", b"keep-alive"),
+        _ => {}
     }
     finish_head(out);
 }

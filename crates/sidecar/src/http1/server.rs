@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use outrider_core::path::BadPath;
 use outrider_wire::{
     Fields,
     http1::{Expect, Framing, HTTP2_PREFACE, RequestError, RequestHead, Version, parse_request},
@@ -127,7 +128,11 @@ pub(crate) async fn serve(served: Served<'_>, handler: &impl Handler) -> Ended {
                 return Ended::Closed;
             }
         };
-        if limits.h2c && first && wants_h2c(&head) {
+        if !is_uri(head.method(), head.target()) {
+            refuse(socket, RequestError::Malformed.answer()).await;
+            return Ended::Closed;
+        }
+        if limits.h2c && wants_h2c(&head) {
             let rest = incoming.borrow().buffer.filled().to_vec();
             return Ended::Upgrade(head, rest);
         }
@@ -302,6 +307,20 @@ fn read_head(
     }
 }
 
+/// True for a request target that the reference's server can read: a path or a whole URL without
+/// broken escapes, `*`, or what CONNECT names.
+fn is_uri(method: &str, target: &str) -> bool {
+    let known =
+        target.starts_with('/') || target == "*" || target.contains("://") || method == "CONNECT";
+    let path = target.split('?').next().unwrap_or_default();
+    known
+        && (!path.contains('%')
+            || !matches!(
+                outrider_core::path::decode_path(path),
+                Err(BadPath::Escape(_))
+            ))
+}
+
 /// `Upgrade: h2c` as the reference's server takes it: without a body.
 fn wants_h2c(head: &RequestHead) -> bool {
     let word = |name: &str, word: &[u8]| {
@@ -316,19 +335,23 @@ fn wants_h2c(head: &RequestHead) -> bool {
         && word("connection", b"upgrade")
         && word("connection", b"http2-settings")
         && word("upgrade", b"h2c")
-        && head.fields.contains("http2-settings")
+        && head.fields.get("http2-settings").is_some_and(|settings| {
+            settings
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'='))
+        })
 }
 
 /// Answers what is no request. The connection ends after it.
 async fn refuse(socket: &Socket, (status, text): (u16, &str)) {
     let mut out = Vec::with_capacity(256);
-    outrider_wire::http1::push_status_line(&mut out, status);
-    // The reference's server writes the whole public text into the status line for bare refusals.
-    if let Some(reason) = text.strip_prefix("400 Bad Request: ") {
-        out.truncate(out.len() - 2);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(reason.as_bytes());
+    if text.contains(": ") {
+        // The reference's server puts what it has to say into the status line too.
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(text.as_bytes());
         out.extend_from_slice(b"\r\n");
+    } else {
+        outrider_wire::http1::push_status_line(&mut out, Version::Http11, status);
     }
     out.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n");
     out.extend_from_slice(text.as_bytes());

@@ -126,8 +126,13 @@ async fn open(
 
 fn head<'a>(out: &'a Outgoing<'_>) -> RequestHead<'a> {
     let call = out.call;
-    let content_type = call.fields.get("content-type").unwrap_or_default();
+    let (content_type, type_url) = match &call.grpc {
+        Some(grpc) => (grpc.content_type.as_bytes(), grpc.type_url.as_str()),
+        None => (call.content_type(), ""),
+    };
     RequestHead {
+        type_url,
+        http_extension: call.grpc.as_ref().is_none_or(|grpc| grpc.http_extension),
         query: &call.query,
         content_type: std::str::from_utf8(content_type).unwrap_or_default(),
         canonical: false,

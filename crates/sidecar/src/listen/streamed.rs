@@ -110,6 +110,7 @@ async fn invoke(lane: &Lane, parts: &RequestParts, body: Body) -> Result<Reply, 
         query: &parts.query,
         content_type: content_type.as_bytes(),
         fields: &parts.fields,
+        length: None,
         body,
     };
     let reply = deliver(lane, arrival).await;

@@ -12,6 +12,10 @@ pub enum RequestError {
     MissingHost,
     /// More than one `Host`.
     TooManyHosts,
+    /// A `Host` that can't be one.
+    MalformedHost,
+    /// A field name with bytes that no name has.
+    InvalidName,
     /// A version other than 1.0 and 1.1.
     UnsupportedVersion,
     /// A transfer coding other than exactly one `chunked`.
@@ -24,7 +28,9 @@ impl RequestError {
         match self {
             Self::Malformed => (400, "400 Bad Request"),
             Self::MissingHost => (400, "400 Bad Request: missing required Host header"),
-            Self::TooManyHosts => (400, "400 Bad Request: too many Host headers"),
+            Self::TooManyHosts => (400, "400 Bad Request"),
+            Self::MalformedHost => (400, "400 Bad Request: malformed Host header"),
+            Self::InvalidName => (400, "400 Bad Request: invalid header name"),
             Self::UnsupportedVersion => (
                 505,
                 "505 HTTP Version Not Supported: unsupported protocol version",
@@ -101,10 +107,32 @@ pub fn parse_request(input: &[u8]) -> Result<Option<(RequestHead, usize)>, Reque
         })
     })
     .map_err(|error| match error {
-        httparse::Error::Version => RequestError::UnsupportedVersion,
+        httparse::Error::Version if names_http(input) => RequestError::UnsupportedVersion,
+        httparse::Error::HeaderName if has_bad_name(input) => RequestError::InvalidName,
         _ => RequestError::Malformed,
     })?
     .transpose()
+}
+
+/// True if the third word of the first line names some version of HTTP.
+fn names_http(input: &[u8]) -> bool {
+    let line = input.split(|b| *b == b'\n').next().unwrap_or_default();
+    line.split(|b| *b == b' ')
+        .nth(2)
+        .is_some_and(|word| word.starts_with(b"HTTP/"))
+}
+
+/// True if the first line that is no field has at least a name in front of a colon.
+fn has_bad_name(input: &[u8]) -> bool {
+    let mut names = input.split(|b| *b == b'\n').skip(1).map(|line| {
+        line.iter()
+            .position(|b| *b == b':')
+            .map(|colon| &line[..colon])
+    });
+    let is_bad =
+        |name: &&[u8]| name.is_empty() || !name.iter().all(|b| crate::headers::is_token_byte(*b));
+    let bad = names.find(|name| name.as_ref().is_none_or(is_bad));
+    matches!(bad, Some(Some(name)) if !name.is_empty() && name.is_ascii())
 }
 
 fn read_head(req: &httparse::Request<'_, '_>) -> Result<RequestHead, RequestError> {
@@ -168,6 +196,11 @@ impl Default for OwnFields {
     }
 }
 
+/// Bytes of a host: RFC 3986 3.2.2 with a port, loosely.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!$%&'()*+,-.:;=@[]_~".contains(&byte)
+}
+
 impl OwnFields {
     /// Notes a field; true if it also travels on.
     fn take(&mut self, name: &str, value: &[u8]) -> Result<bool, RequestError> {
@@ -175,6 +208,9 @@ impl OwnFields {
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
                 self.hosts += 1;
+                if !value.iter().all(|b| is_host_byte(*b)) {
+                    return Err(RequestError::MalformedHost);
+                }
                 return Ok(false);
             }
             6 if name.eq_ignore_ascii_case("expect") => {

@@ -1,10 +1,13 @@
 //! Heads and chunks written into a buffer that becomes one write.
 
-use super::reason;
+use super::{Version, reason};
 
-/// Appends `HTTP/1.1 <status> <reason>`.
-pub fn push_status_line(out: &mut Vec<u8>, status: u16) {
-    out.extend_from_slice(b"HTTP/1.1 ");
+/// Appends `HTTP/1.1 <status> <reason>`, or `HTTP/1.0` to a client that speaks that.
+pub fn push_status_line(out: &mut Vec<u8>, version: Version, status: u16) {
+    out.extend_from_slice(match version {
+        Version::Http10 => b"HTTP/1.0 ",
+        Version::Http11 => b"HTTP/1.1 ",
+    });
     push_decimal(out, u64::from(status));
     out.push(b' ');
     match reason(status) {
@@ -86,11 +89,11 @@ mod tests {
     #[test]
     fn status_lines() {
         assert_eq!(
-            text(|o| push_status_line(o, 404)),
+            text(|o| push_status_line(o, Version::Http11, 404)),
             "HTTP/1.1 404 Not Found\r\n"
         );
         assert_eq!(
-            text(|o| push_status_line(o, 999)),
+            text(|o| push_status_line(o, Version::Http11, 999)),
             "HTTP/1.1 999 status code 999\r\n"
         );
     }

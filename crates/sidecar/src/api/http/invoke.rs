@@ -33,7 +33,7 @@ pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -
     let unsized_body = call.unsized_body;
     let head = call.verb == Verb::Head;
     let app_id = call.target.app_id.clone();
-    let mut outcome = Outcome::start();
+    let mut outcome = Outcome::default();
     match outbound::invoke(lane, call, &mut outcome).await {
         Ok(reply) => relay(reply, unsized_body, head).await,
         Err(fault) => refuse(&fault, &shown, Some((&app_id, &outcome, record.elapsed()))),
@@ -47,6 +47,11 @@ fn read(lane: &Lane, asked: Asked) -> Result<(String, Call), (String, Fault)> {
         None => return Err((String::new(), Fault::new(Kind::NoTarget, NO_TARGET))),
     };
     let shown = found.shown.into_owned();
+    if asked.garbled {
+        let text = "error sending message: rpc error: code = Internal desc = grpc: error while \
+                    marshaling: string field contains invalid UTF-8";
+        return Err((shown, Fault::new(Kind::InvalidTarget, text)));
+    }
     let method = match method {
         Ok(method) => method.into_owned(),
         Err(error) => {
@@ -76,6 +81,7 @@ fn read(lane: &Lane, asked: Asked) -> Result<(String, Call), (String, Fault)> {
         fields,
         body: asked.req.body,
         unsized_body,
+        grpc: None,
         deadline: None,
     };
     Ok((shown, call))
@@ -130,7 +136,12 @@ async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Answer {
         mut body,
     } = reply;
     let success = (200..400).contains(&status);
-    let has_type = fields.contains("content-type");
+    if fields.get("content-type").is_some_and(<[u8]>::is_empty) {
+        fields.remove("content-type");
+    }
+    // What is encoded does not show what it is.
+    let has_type =
+        fields.contains("content-type") || (success && fields.contains("content-encoding"));
     if success || unsized_body {
         if !has_type && !head {
             body = sniffed(body, &mut fields).await;

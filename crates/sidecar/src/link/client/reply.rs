@@ -95,6 +95,7 @@ fn reply(parts: &ResponseParts, body: Body, call: &Call) -> Result<Reply, Fault>
     if call.wants_events() && (200..300).contains(&status) {
         fields.set(b"Content-Type", b"text/event-stream");
         fields.set(b"Cache-Control", b"no-cache");
+        fields.set(b"Connection", b"keep-alive");
     }
     Ok(Reply {
         status,

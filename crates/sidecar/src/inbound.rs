@@ -1,7 +1,7 @@
 //! A call that has reached the callee's sidecar: from here it goes to the app and nowhere else.
 //! Calls of the app to itself enter here too, without a network in between.
 
-use std::{future::poll_fn, task::Poll};
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use outrider_core::{path::push_escaped_path, quote::quote};
 use outrider_wire::{
@@ -16,6 +16,18 @@ use crate::{
     call::{Body, BodyError, Fault, Kind, Reply, body::prefixed},
     lane::Lane,
 };
+
+/// A request field that asks for the time of each hop in `Server-Timing` (W3C) of the answer.
+pub(crate) const TIMING: &str = "outrider-timing";
+
+/// Adds one hop's time, in milliseconds.
+pub(crate) fn push_timing(fields: &mut Fields, hop: &str, took: Duration) {
+    let millis = took.as_secs_f64() * 1000.0;
+    fields.push(
+        b"Server-Timing",
+        format!("{hop};dur={millis:.3}").as_bytes(),
+    );
+}
 
 /// A call for the app.
 pub(crate) struct Arrival<'a> {

@@ -44,6 +44,8 @@ pub(crate) struct Outcome {
     pub attempts: u32,
     /// The instance that answered or failed last.
     pub instance: Option<Arc<Instance>>,
+    /// From sending the last attempt to the head of its answer.
+    pub took: Duration,
 }
 
 /// Carries a call to its app and the answer back.
@@ -219,6 +221,7 @@ impl<'a> Attempts<'a> {
         drop(in_flight);
         if let Ok(reply) = &reply {
             let took = started.elapsed();
+            self.outcome.took = took;
             instance.record_latency(took, Instant::now());
             self.route.received(reply.status, streaming, took);
         }

@@ -5,11 +5,10 @@ use std::{
     future::poll_fn,
     rc::Rc,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use outrider_wire::http1::{
     Decoder, Framing, ResponseHead, finish_head, push_chunk, push_decimal, push_field,
 };
@@ -61,7 +60,7 @@ impl Idle {
     }
 
     /// The connection used last, if the app has not closed it.
-    fn take(&self, cx: &mut std::task::Context<'_>) -> Option<Connection> {
+    fn take(&self, cx: &mut Context<'_>) -> Option<Connection> {
         while let Some(connection) = self.connections.borrow_mut().pop() {
             if connection.idle_since.elapsed() < IDLE_LIMIT && connection.is_quiet(cx) {
                 return Some(connection);
@@ -139,26 +138,25 @@ impl Channel {
             length,
             idempotent,
         } = req;
-        let replay = match &body {
-            Body::Empty => Some(Bytes::new()),
-            Body::Whole(bytes) => Some(bytes.clone()),
-            Body::Stream(_) => None,
-        };
-        let mut body = body;
+        let mut framed = frame(head, verb, &body, length);
+        let mut body = Some(body);
         let mut fresh = false;
         loop {
             let connection = self.connection(fresh).await?;
             let reused = connection.reused;
-            let framed = frame(head.clone(), verb, &body, length);
-            let sent = Sending::start(connection, framed, body).await;
+            let sent = Sending::start(connection, framed, body.take().unwrap_or_default()).await;
             match sent.head(self.head_limit).await {
                 Ok((head, sending)) => return Ok(self.answer(head, sending, verb, permit)),
-                Err((error, written)) => {
+                Err(Unanswered {
+                    error,
+                    written,
+                    again,
+                }) => {
                     let repeatable = reused
                         && matches!(error, AppError::Eof | AppError::Io(..))
                         && (idempotent || !written);
-                    match replay.clone().filter(|_| repeatable) {
-                        Some(bytes) => (body, fresh) = (Body::whole(bytes), true),
+                    match again.filter(|_| repeatable) {
+                        Some(whole) => (framed, fresh) = (whole, true),
                         None => return Err(error),
                     }
                 }
@@ -264,67 +262,85 @@ fn push_length(bytes: &mut Vec<u8>, length: u64) {
 struct Sending {
     connection: Connection,
     upload: Option<Upload>,
+    /// The whole request, if it can be sent again.
+    whole: Option<Vec<u8>>,
     /// Some of it has been taken by the connection.
     written: bool,
     failed: Option<AppError>,
 }
 
+/// A request that got no answer.
+struct Unanswered {
+    error: AppError,
+    /// Some of it has been taken by the connection.
+    written: bool,
+    /// The request, if it can be sent again.
+    again: Option<FramedHead>,
+}
+
 impl Sending {
     async fn start(connection: Connection, framed: FramedHead, body: Body) -> Self {
+        let FramedHead { bytes, streamed } = framed;
         let mut this = Self {
             connection,
             upload: None,
+            whole: None,
             written: false,
             failed: None,
         };
-        let FramedHead {
-            mut bytes,
-            streamed,
-        } = framed;
         match this.connection.write_now(&bytes).await {
             Ok(n) => {
                 this.written = n > 0;
-                let all = n == bytes.len();
-                bytes.drain(..n);
                 let socket = Rc::clone(&this.connection.socket);
-                match streamed {
-                    Some(framed) => {
-                        this.upload = Some(Box::pin(upload(socket, bytes, body, framed)));
-                    }
-                    // The rest of a whole request, if the socket did not take it at once.
-                    None if !all => {
-                        let rest = upload(socket, bytes, Body::Empty, Framed::Length(0));
-                        this.upload = Some(Box::pin(rest));
-                    }
-                    None => {}
+                if let Some(framed) = streamed {
+                    let rest = bytes[n..].to_vec();
+                    this.upload = Some(Box::pin(upload(socket, rest, body, framed)));
+                    return this;
+                }
+                if n < bytes.len() {
+                    // The socket did not take it at once.
+                    let rest = upload(socket, bytes[n..].to_vec(), Body::Empty, Framed::Length(0));
+                    this.upload = Some(Box::pin(rest));
                 }
             }
             Err(error) => this.failed = Some(AppError::Io("write", error)),
         }
+        this.whole = streamed.is_none().then_some(bytes);
         this
     }
 
-    /// Waits for the head of the answer while the body is being sent. An error says with it
-    /// whether anything of the request was written.
-    async fn head(mut self, limit: usize) -> Result<(ResponseHead, Self), (AppError, bool)> {
-        if let Some(error) = self.failed.take() {
-            return Err((error, self.written));
-        }
-        let head = poll_fn(|cx| {
-            if let Some(upload) = &mut self.upload
-                && let Poll::Ready(sent) = upload.as_mut().poll(cx)
-            {
-                self.upload = None;
-                if let Err(error) = sent {
-                    return Poll::Ready(Err(AppError::Body(error)));
-                }
-            }
-            self.connection.poll_head(cx, limit)
-        })
-        .await;
+    /// Waits for the head of the answer while the body is being sent.
+    async fn head(mut self, limit: usize) -> Result<(ResponseHead, Self), Unanswered> {
+        let head = match self.failed.take() {
+            Some(error) => Err(error),
+            None => poll_fn(|cx| self.poll_head(cx, limit)).await,
+        };
         match head {
             Ok(head) => Ok((head, self)),
-            Err(error) => Err((error, self.written)),
+            Err(error) => Err(Unanswered {
+                error,
+                written: self.written,
+                again: self.whole.map(|bytes| FramedHead {
+                    bytes,
+                    streamed: None,
+                }),
+            }),
         }
+    }
+
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+    ) -> Poll<Result<ResponseHead, AppError>> {
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(sent) = upload.as_mut().poll(cx)
+        {
+            self.upload = None;
+            if let Err(error) = sent {
+                return Poll::Ready(Err(AppError::Body(error)));
+            }
+        }
+        self.connection.poll_head(cx, limit)
     }
 }

@@ -148,7 +148,9 @@ pub(crate) async fn serve(served: Served<'_>, handler: &impl Handler) -> Ended {
             incoming: &incoming,
             date: served.date,
         };
-        match exchange(&connection, *head, limits.body, handler, &drain).await {
+        // Boxed for the time of a call: thousands of connections idle, few are in a call.
+        let exchange = Box::pin(exchange(&connection, *head, limits.body, handler, &drain));
+        match exchange.await {
             Next::Request => {}
             Next::Close => {
                 linger(socket, &incoming).await;

@@ -4,6 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use outrider_wire::{
 use super::answer;
 use crate::{
     call::{Body, BodyError, BodyStream, Fault, Kind, Reply},
-    inbound::{Arrival, deliver},
+    inbound::{Arrival, TIMING, deliver, push_timing},
     lane::Lane,
     link::message::{MessageError, Messages},
 };
@@ -113,7 +114,11 @@ async fn invoke(lane: &Lane, parts: &RequestParts, body: Body) -> Result<Reply, 
         length: None,
         body,
     };
-    let reply = deliver(lane, arrival).await;
+    let started = Instant::now();
+    let mut reply = deliver(lane, arrival).await;
+    if let (Ok(reply), true) = (&mut reply, parts.fields.contains(TIMING)) {
+        push_timing(&mut reply.fields, "app", started.elapsed());
+    }
     lane.metrics
         .answered(&seen, reply.as_ref().map_or(0, |reply| reply.status));
     let reply = reply?;

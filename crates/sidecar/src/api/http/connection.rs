@@ -31,7 +31,7 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
         Ended::Closed => {}
         Ended::Http2(early) => {
             if let Some(stream) = socket.into_stream() {
-                http2::serve(api, stream, early, None).await;
+                Box::pin(http2::serve(api, stream, early, None)).await;
             }
         }
         Ended::Upgrade(head, early) => {
@@ -40,7 +40,7 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
             if socket.write_all(accepted).await.is_ok()
                 && let Some(stream) = socket.into_stream()
             {
-                http2::serve(api, stream, early, Some(*head)).await;
+                Box::pin(http2::serve(api, stream, early, Some(*head))).await;
             }
         }
     }

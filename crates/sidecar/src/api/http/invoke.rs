@@ -14,6 +14,7 @@ use super::{Answer, Asked, record::Record};
 use crate::{
     call::{Body, Call, Fault, Kind, Reply, Target, body::prefixed},
     http1::Sizing,
+    inbound::{TIMING, push_timing},
     lane::Lane,
     outbound::{self, Outcome},
 };
@@ -31,11 +32,18 @@ pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -
     };
     record.target(&shown);
     let unsized_body = call.unsized_body;
+    let timed = call.fields.contains(TIMING);
     let head = call.verb == Verb::Head;
     let app_id = call.target.app_id.clone();
     let mut outcome = Outcome::default();
     match outbound::invoke(lane, call, &mut outcome).await {
-        Ok(reply) => relay(reply, unsized_body, head).await,
+        Ok(mut reply) => {
+            if timed {
+                push_timing(&mut reply.fields, "link", outcome.took);
+                push_timing(&mut reply.fields, "sidecar", record.elapsed());
+            }
+            relay(reply, unsized_body, head).await
+        }
         Err(fault) => refuse(&fault, &shown, Some((&app_id, &outcome, record.elapsed()))),
     }
 }

@@ -21,6 +21,20 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "sidecar" => {
             sidecar::main(outrider_config::sidecar_flags::Form::Outrider, rest)
         }
-        _ => outrider_cli::main(&arguments, outrider_sidecar::RUNTIME_VERSION),
+        _ => outrider_cli::main(&outrider_cli::Process {
+            arguments: &arguments,
+            runtime_version: outrider_sidecar::RUNTIME_VERSION,
+            executable: std::env::current_exe().ok(),
+            no_color: no_color(),
+        }),
     }
+}
+
+/// The user wants no colours (no-color.org).
+fn no_color() -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the process entry reads the environment"
+    )]
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

@@ -270,13 +270,16 @@ pub(crate) struct CallerHandles {
     answered: RefCell<Vec<(u16, Arc<Counter>)>>,
 }
 
+/// Answers of one status: how many, and how long they took.
+type ByStatus = (u16, Arc<Counter>, Arc<Histogram>);
+
 /// Handles for one called app.
 pub(crate) struct TargetHandles {
     target: Box<str>,
     shared: Arc<Shared>,
     sent_unary: Arc<Counter>,
     sent_streaming: OnceCell<Arc<Counter>>,
-    received: RefCell<Vec<(u16, Arc<Counter>, Arc<Histogram>)>>,
+    received: RefCell<Vec<ByStatus>>,
 }
 
 impl TargetHandles {

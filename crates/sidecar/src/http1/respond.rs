@@ -311,7 +311,7 @@ mod tests {
             (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
             (951_782_399, "Mon, 28 Feb 2000 23:59:59 GMT"),
             (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
-            (1_795_680_000, "Thu, 26 Nov 2026 00:00:00 GMT"),
+            (1_795_680_000, "Thu, 26 Nov 2026 08:00:00 GMT"),
         ] {
             assert_eq!(std::str::from_utf8(&imf_fixdate(seconds)).unwrap(), text);
         }

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::Poll,
     time::Duration,
@@ -199,7 +199,8 @@ async fn exchange<H: Handler>(
         .borrow_mut()
         .begin_body(framing, awaits, body_limit);
     let body = Incoming::body(incoming, framing);
-    let Some(rsp) = unless_gone(incoming, handler.handle(Request { head, body })).await else {
+    let handled = pin!(handler.handle(Request { head, body }));
+    let Some(rsp) = unless_gone(incoming, handled).await else {
         return Next::Cut;
     };
     asked.keep_alive &= !*drain.borrow();
@@ -211,13 +212,12 @@ async fn exchange<H: Handler>(
     if reusable { next } else { Next::Close }
 }
 
-/// The result of `work`, or nothing if the client leaves first: then `work` is dropped, which
+/// The result of `work`, or nothing if the client leaves first: then `work` is to be dropped, which
 /// cancels the call all the way down.
 async fn unless_gone<T>(
     incoming: &Rc<RefCell<Incoming>>,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
-    let mut work = pin!(work);
     poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
         Poll::Pending => incoming.borrow_mut().poll_gone(cx).map(|()| None),

@@ -44,10 +44,13 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 /// A connection without calls for this many keep-alive periods is closed: three minutes.
 const IDLE_PERIODS: u32 = 18;
 
+/// Address, namespace, app id.
+type Key = (Box<str>, Box<str>, Box<str>);
+
 /// All peers of a lane.
 #[derive(Default)]
 pub(crate) struct Pool {
-    peers: RefCell<HashMap<(Box<str>, Box<str>, Box<str>), Rc<Peer>>>,
+    peers: RefCell<HashMap<Key, Rc<Peer>>>,
 }
 
 impl Pool {

@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -55,7 +55,8 @@ pub(super) async fn stream(
         .map_err(|error| Fault::new(Kind::BadBody, error.to_string()))?
         .unwrap_or_default();
     let body = body.into_body(first).await;
-    let reply = unless_reset(respond, invoke(lane, &parts, body)).await?;
+    let work = pin!(invoke(lane, &parts, body));
+    let reply = unless_reset(respond, work).await?;
     answer::stream(respond, reply).await
 }
 
@@ -78,7 +79,8 @@ pub(super) async fn unary(
         return Err(Fault::new(Kind::PeerStatus(Code::InvalidArgument), text));
     }
     let body = Body::whole(parts.data_value.clone());
-    let reply = unless_reset(respond, invoke(lane, &parts, body)).await?;
+    let work = pin!(invoke(lane, &parts, body));
+    let reply = unless_reset(respond, work).await?;
     answer::unary(respond, reply, lane.shared.limits.message).await
 }
 
@@ -155,13 +157,12 @@ fn receive_fault(error: &MessageError) -> Fault {
     Fault::new(Kind::PeerStatus(code), error.to_string())
 }
 
-/// The result of `work`, unless the caller resets the stream first: then `work` is dropped, which
-/// cancels the request to the app.
+/// The result of `work`, unless the caller resets the stream first: then `work` is to be dropped,
+/// which cancels the request to the app.
 async fn unless_reset(
     respond: &mut SendResponse<Bytes>,
-    work: impl Future<Output = Result<Reply, Fault>>,
+    mut work: Pin<&mut impl Future<Output = Result<Reply, Fault>>>,
 ) -> Result<Reply, Fault> {
-    let mut work = pin!(work);
     poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(done),
         Poll::Pending => respond.poll_reset(cx).map(|_| {

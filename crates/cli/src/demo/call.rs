@@ -1,0 +1,337 @@
+//! The calling app: posts an order to its own sidecar and looks at what comes back.
+//!
+//! An ordinary HTTP client with one kept connection. It never sends an order twice.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use outrider_wire::http1::ResponseHead;
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+use super::{
+    CALLEE,
+    connection::{self, Connection, text},
+    kept::{Kept, Visit},
+    orders::USER_AGENT,
+};
+
+/// What became of an order.
+#[derive(Debug, PartialEq)]
+pub(super) struct Call {
+    pub(super) id: u64,
+    pub(super) total: Duration,
+    pub(super) result: Result<Answered, Failed>,
+}
+
+/// It arrived and was answered well.
+#[derive(Debug, PartialEq)]
+pub(super) struct Answered {
+    pub(super) status: u16,
+    pub(super) way: Way,
+}
+
+/// Where the time went.
+#[derive(Debug, PartialEq)]
+pub(super) enum Way {
+    /// The sidecars told their parts: each hop there and back, and inside the called app.
+    Hops {
+        /// From the app to its own sidecar.
+        own: Duration,
+        /// From sidecar to sidecar.
+        link: Duration,
+        /// From the other sidecar to its app.
+        app: Duration,
+        inside: Duration,
+    },
+    /// Only the apps' clocks are known: through both sidecars, inside the called app, back.
+    Legs {
+        there: Duration,
+        inside: Duration,
+        back: Duration,
+    },
+    /// Some other app answered.
+    Unknown,
+}
+
+/// What the caller was told instead.
+#[derive(Debug, PartialEq)]
+pub(super) struct Failed {
+    /// None if there was no answer.
+    pub(super) status: Option<u16>,
+    pub(super) message: String,
+    /// The `Outrider-Fault` field.
+    pub(super) fault: Option<String>,
+}
+
+/// The calling app's connection to its sidecar.
+#[derive(Debug)]
+pub(super) struct Caller {
+    port: u16,
+    idle: Option<Connection>,
+}
+
+impl Caller {
+    pub(super) fn new(port: u16) -> Self {
+        Self { port, idle: None }
+    }
+
+    /// Sends an order and waits for the answer, but not for ever.
+    pub(super) async fn order(&mut self, id: u64, kept: &Kept) -> Call {
+        let started = Instant::now();
+        let exchange = timeout(LIMIT, self.exchange(id)).await;
+        let finished = Instant::now();
+        let result = match exchange {
+            Ok(Ok((head, _))) if (200..300).contains(&head.status) => {
+                let timing = text(&head.fields, "Server-Timing").and_then(Timing::read);
+                Ok(Answered {
+                    status: head.status,
+                    way: Way::of((started, finished), kept.visit(id), timing),
+                })
+            }
+            Ok(Ok((head, body))) => Err(Failed::told(&head, &body)),
+            Ok(Err(Unsent::Connect(error))) => Err(Failed::alone(format!(
+                "no connection to its own sidecar at 127.0.0.1:{}: {error}",
+                self.port
+            ))),
+            Ok(Err(Unsent::Exchange(error))) => Err(Failed::alone(format!(
+                "its own sidecar did not answer: {error}"
+            ))),
+            Err(_) => Err(Failed::alone(format!("no answer within {LIMIT:?}"))),
+        };
+        Call {
+            id,
+            total: finished - started,
+            result,
+        }
+    }
+
+    async fn exchange(&mut self, id: u64) -> Result<(ResponseHead, Vec<u8>), Unsent> {
+        // Taken out, so that one with an answer still to come is never used again.
+        let idle = self.idle.take().filter(Connection::is_quiet);
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => {
+                let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+                let stream = TcpStream::connect(addr).await.map_err(Unsent::Connect)?;
+                Connection::new(stream)
+            }
+        };
+        connection.send(&self.message(id)).await?;
+        let (head, body) = connection.response().await?;
+        if head.keep_alive {
+            self.idle = Some(connection);
+        }
+        Ok((head, body))
+    }
+
+    fn message(&self, id: u64) -> Vec<u8> {
+        let body = json!({ "orderId": id }).to_string();
+        format!(
+            "POST /v1.0/invoke/{CALLEE}/method/neworder HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\
+             User-Agent: {USER_AGENT}\r\nContent-Type: application/json\r\n\
+             Outrider-Timing: 1\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.port,
+            body.len()
+        )
+        .into_bytes()
+    }
+}
+
+enum Unsent {
+    Connect(std::io::Error),
+    Exchange(connection::Error),
+}
+
+impl From<connection::Error> for Unsent {
+    fn from(error: connection::Error) -> Self {
+        Self::Exchange(error)
+    }
+}
+
+impl Failed {
+    fn told(head: &ResponseHead, body: &[u8]) -> Self {
+        Self {
+            status: Some(head.status),
+            message: told(body),
+            fault: text(&head.fields, "Outrider-Fault").map(str::to_owned),
+        }
+    }
+
+    fn alone(message: String) -> Self {
+        Self {
+            status: None,
+            message,
+            fault: None,
+        }
+    }
+}
+
+/// The error code and message of a sidecar's answer, or the body as it is.
+fn told(body: &[u8]) -> String {
+    let error: Option<Value> = serde_json::from_slice(body).ok();
+    let member = |name| error.as_ref().and_then(|it| it[name].as_str());
+    match (member("errorCode"), member("message")) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        _ => String::from_utf8_lossy(&body[..body.len().min(SHOWN)]).into_owned(),
+    }
+}
+
+/// The waits that the sidecars report in `Server-Timing`: `link` is how long the caller's one
+/// waited for the other, `app` how long that one waited for its app.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Timing {
+    link: Duration,
+    app: Duration,
+}
+
+impl Timing {
+    fn read(value: &str) -> Option<Self> {
+        let find = |wanted: &str| {
+            let mut metrics = value
+                .split(',')
+                .map(|metric| metric.split(';').map(str::trim));
+            let metric = metrics.find_map(|mut it| (it.next() == Some(wanted)).then_some(it));
+            let millis = metric?.find_map(|parameter| parameter.strip_prefix("dur="))?;
+            Duration::try_from_secs_f64(millis.parse::<f64>().ok()? / 1000.0).ok()
+        };
+        Some(Self {
+            link: find("link")?,
+            app: find("app")?,
+        })
+    }
+}
+
+impl Way {
+    fn of(ours: (Instant, Instant), visit: Option<Visit>, timing: Option<Timing>) -> Self {
+        let (started, finished) = ours;
+        let Some(Visit { arrived, answered }) = visit else {
+            return Self::Unknown;
+        };
+        let inside = answered - arrived;
+        match timing {
+            // Clocks of several processes: a difference may come out below nothing.
+            Some(Timing { link, app }) => Self::Hops {
+                own: (finished - started).saturating_sub(link),
+                link: link.saturating_sub(app),
+                app: app.saturating_sub(inside),
+                inside,
+            },
+            None => Self::Legs {
+                there: arrived - started,
+                inside,
+                back: finished - answered,
+            },
+        }
+    }
+}
+
+/// How long an order waits for its answer.
+const LIMIT: Duration = Duration::from_secs(5);
+/// Bytes of an unknown body that are shown.
+const SHOWN: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn server_timing_is_read_leniently() {
+        let timing = Timing {
+            link: ms(12),
+            app: ms(4),
+        };
+        assert_eq!(Timing::read("link;dur=12, app;dur=4.0"), Some(timing));
+        assert_eq!(
+            Timing::read("db, app ; desc=\"x\" ; dur=4,link;dur=12.000"),
+            Some(timing)
+        );
+        for bad in [
+            "",
+            "link;dur=1",
+            "link;dur=x, app;dur=1",
+            "link;dur=-1, app;dur=1",
+        ] {
+            assert_eq!(Timing::read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn hops_add_up_to_the_whole() {
+        let started = Instant::now();
+        let ours = (started, started + ms(10));
+        let visit = Visit {
+            arrived: started + ms(4),
+            answered: started + ms(5),
+        };
+        let timing = Timing {
+            link: ms(7),
+            app: ms(3),
+        };
+        assert_eq!(
+            Way::of(ours, Some(visit), Some(timing)),
+            Way::Hops {
+                own: ms(3),
+                link: ms(4),
+                app: ms(2),
+                inside: ms(1)
+            }
+        );
+        assert_eq!(
+            Way::of(ours, Some(visit), None),
+            Way::Legs {
+                there: ms(4),
+                inside: ms(1),
+                back: ms(5)
+            }
+        );
+        assert_eq!(Way::of(ours, None, Some(timing)), Way::Unknown);
+    }
+
+    #[test]
+    fn timings_that_disagree_are_no_panic() {
+        let started = Instant::now();
+        let visit = Visit {
+            arrived: started,
+            answered: started + ms(1),
+        };
+        let timing = Timing {
+            link: ms(7),
+            app: ms(9),
+        };
+        let way = Way::of((started, started + ms(1)), Some(visit), Some(timing));
+        let hops = Way::Hops {
+            own: ms(0),
+            link: ms(0),
+            app: ms(8),
+            inside: ms(1),
+        };
+        assert_eq!(way, hops);
+    }
+
+    #[test]
+    fn a_sidecars_error_is_told_with_its_code() {
+        assert_eq!(told(br#"{"errorCode":"E","message":"why"}"#), "E: why");
+        assert_eq!(told(b"plain"), "plain");
+        assert_eq!(told(b"\xff[1]"), "\u{fffd}[1]");
+    }
+
+    #[tokio::test]
+    async fn a_missing_sidecar_is_told_as_such() {
+        let [port] = super::super::ports::free().unwrap();
+        let call = Caller::new(port).order(1, &Kept::default()).await;
+        let failed = call.result.unwrap_err();
+        assert_eq!(failed.status, None);
+        assert!(failed.message.contains("no connection to its own sidecar"));
+    }
+}

@@ -1,0 +1,92 @@
+//! Guesses which command a word was meant to be.
+
+/// The nearest command, if one is near enough to be worth a line.
+pub(crate) fn command(written: &str) -> Option<&'static str> {
+    let written = written.trim_start_matches('-').to_ascii_lowercase();
+    if written.is_empty() || written.len() > LONGEST {
+        return None;
+    }
+    let synonym = SYNONYMS.iter().find(|(word, _)| *word == written);
+    if let Some((_, command)) = synonym {
+        return Some(command);
+    }
+    let begins = |name: &&&str| written.len() >= 2 && name.starts_with(&written);
+    if let Some(name) = COMMANDS.iter().find(begins) {
+        return Some(name);
+    }
+    // Letters in the wrong order are the commonest slip.
+    if let Some(name) = COMMANDS
+        .iter()
+        .find(|name| sorted(name) == sorted(&written))
+    {
+        return Some(name);
+    }
+    COMMANDS
+        .iter()
+        .map(|name| (distance(&written, name), *name))
+        .filter(|(distance, name)| *distance <= name.len() / 3)
+        .min()
+        .map(|(_, name)| name)
+}
+
+fn sorted(word: &str) -> Vec<char> {
+    let mut letters: Vec<char> = word.chars().collect();
+    letters.sort_unstable();
+    letters
+}
+
+/// How many characters must be added, dropped or replaced.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (line, a) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
+        for (at, b) in to.chars().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+const COMMANDS: [&str; 4] = ["sidecar", "demo", "list", "help"];
+
+/// What others call our commands.
+const SYNONYMS: [(&str, &str); 4] = [
+    ("ls", "list"),
+    ("ps", "list"),
+    ("daprd", "sidecar"),
+    ("example", "demo"),
+];
+
+/// Longer than any command by far.
+const LONGEST: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_slips_and_synonyms_are_recognised() {
+        for (written, meant) in [
+            ("lst", "list"),
+            ("List", "list"),
+            ("dmeo", "demo"),
+            ("side", "sidecar"),
+            ("sidcar", "sidecar"),
+            ("--demo", "demo"),
+            ("ls", "list"),
+            ("daprd", "sidecar"),
+            ("-help", "help"),
+        ] {
+            assert_eq!(command(written), Some(meant), "{written}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_not_guessed_at() {
+        for written in ["", "-", "x", "build", "日本", &"é".repeat(99)] {
+            assert_eq!(command(written), None, "{written}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use outrider_wire::http1::ResponseHead;
+use outrider_wire::{Fields, http1::ResponseHead};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
@@ -88,7 +88,7 @@ impl Caller {
         let finished = Instant::now();
         let result = match exchange {
             Ok(Ok((head, _))) if (200..300).contains(&head.status) => {
-                let timing = text(&head.fields, "Server-Timing").and_then(Timing::read);
+                let timing = Timing::of(&head.fields);
                 Ok(Answered {
                     status: head.status,
                     way: Way::of((started, finished), kept.visit(id), timing),
@@ -192,6 +192,12 @@ struct Timing {
 }
 
 impl Timing {
+    /// Each hop adds a field of its own.
+    fn of(fields: &Fields) -> Option<Self> {
+        let values = fields.get_all(b"Server-Timing").map(String::from_utf8_lossy);
+        Self::read(&values.collect::<Vec<_>>().join(","))
+    }
+
     fn read(value: &str) -> Option<Self> {
         let find = |wanted: &str| {
             let mut metrics = value

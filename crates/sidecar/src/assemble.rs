@@ -7,6 +7,7 @@ use outrider_telemetry::metrics::names::{LATENCY_BOUNDS_MS, latency_bounds};
 
 use crate::{
     api::cors::Origins,
+    control::registry::bracketed,
     metrics,
     plan::{Api, App, End, Health, Listen, Log, Plan, Routes},
 };
@@ -66,7 +67,7 @@ fn default_lanes(cpus: usize) -> usize {
 
 fn app_plan(app: &settings::App, port: u16) -> App {
     App {
-        addr: format!("{}:{port}", app.channel_address),
+        addr: format!("{}:{port}", bracketed(&app.channel_address)),
         port,
         max_concurrency: app.max_concurrency.map(Into::into),
         health: app.health.as_ref().map(|health| Health {
@@ -178,6 +179,44 @@ fn warnings(settings: &Settings) -> Vec<String> {
             "--app-protocol {} is not available in this version: the app is called over HTTP/1.1",
             settings.app.protocol.as_str()
         ));
+    }
+    let configuration = &settings.configuration;
+    for (name, given) in [
+        ("httpPipeline", configuration.http_pipeline.is_some()),
+        ("appHttpPipeline", configuration.app_http_pipeline.is_some()),
+        (
+            "accessControl.policies",
+            configuration
+                .access_control
+                .as_ref()
+                .is_some_and(|list| !list.policies.is_empty()),
+        ),
+    ] {
+        if given {
+            warnings.push(format!(
+                "spec.{name} of the Configuration has no effect in this version: calls are not \
+                 filtered by it"
+            ));
+        }
+    }
+    if settings
+        .api
+        .denied
+        .iter()
+        .chain(&settings.api.allowed)
+        .any(|rule| rule.protocol == "grpc")
+    {
+        warnings.push(
+            "rules of spec.api for gRPC have no effect in this version: InvokeService is served"
+                .to_owned(),
+        );
+    }
+    if !settings.discovery.resources.is_empty() {
+        warnings.push(
+            "--resources-path has no effect in this version: components, HTTPEndpoints and \
+             Resiliency are not loaded"
+                .to_owned(),
+        );
     }
     let resolver = settings.discovery.resolver.as_str();
     if settings.discovery.mode == Mode::Standalone {

@@ -184,8 +184,8 @@ fn listen(addr: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
 /// A Unix socket that removes its file in the end.
 #[derive(Debug)]
 pub(crate) struct UnixBound {
-    /// The socket.
-    pub listener: UnixListener,
+    /// The socket, until somebody serves it.
+    pub listener: Option<UnixListener>,
     path: PathBuf,
 }
 
@@ -206,7 +206,7 @@ pub(crate) fn bind_unix(server: &'static str, path: &Path) -> Result<UnixBound, 
     });
     match listener {
         Ok(listener) => Ok(UnixBound {
-            listener,
+            listener: Some(listener),
             path: path.to_owned(),
         }),
         Err(cause) => Err(Error::Unix {

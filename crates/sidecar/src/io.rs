@@ -94,6 +94,20 @@ impl Socket {
         .await
     }
 
+    /// True if the peer has closed its side, even while bytes it sent before wait to be read.
+    pub(crate) fn is_closed_by_peer(&self) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let flags = PollFlags::RDHUP;
+        let stream = self.stream.borrow();
+        let mut fds = [match &*stream {
+            Stream::Tcp(tcp) => PollFd::new(tcp, flags),
+            Stream::Unix(unix) => PollFd::new(unix, flags),
+        }];
+        let now = Timespec::default();
+        let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().intersects(closed)
+    }
+
     /// Makes the close of this socket a reset, so that the peer can't take what it got for whole.
     pub(crate) fn reset_on_close(&self) {
         if let Stream::Tcp(tcp) = &*self.stream.borrow() {

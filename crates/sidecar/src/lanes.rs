@@ -1,7 +1,13 @@
 //! The threads that lanes run on, and how connections reach them.
 
 use std::{
-    future::Future, io, net::TcpListener as StdTcpListener, rc::Rc, sync::Arc, thread::JoinHandle,
+    future::{Future, poll_fn},
+    io,
+    net::TcpListener as StdTcpListener,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -135,6 +141,10 @@ async fn accept<F: Future<Output = ()> + 'static>(
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
         }
     }
+    // Who was let in by the system before the door closed is served.
+    while let Some(stream) = listener.accept_now().await {
+        connections.spawn_local(serve(stream));
+    }
     drop(listener);
     while connections.join_next().await.is_some() {}
     Ok(())
@@ -174,6 +184,16 @@ impl TryFrom<Listener> for Accepting {
 }
 
 impl Accepting {
+    /// A connection that waits already, if there is one.
+    async fn accept_now(&self) -> Option<Stream> {
+        let mut accept = std::pin::pin!(self.accept());
+        poll_fn(|cx| match accept.as_mut().poll(cx) {
+            Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
     async fn accept(&self) -> io::Result<Stream> {
         Ok(match self {
             Self::Tcp(tcp) => {

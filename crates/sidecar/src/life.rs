@@ -78,7 +78,7 @@ async fn run(plan: Plan, host: Host) -> End {
     let (stop, stops) = mpsc::unbounded_channel();
     let shared = start::share(plan, host, stop);
     match start::serve(&shared, bound) {
-        Ok(serving) => serve(shared, serving, signals, stops, started).await,
+        Ok(serving) => serve(shared, serving, stop::Reasons { signals, stops }, started).await,
         Err(error) => fatal(&error.to_string()),
     }
 }
@@ -94,8 +94,7 @@ struct Serving {
 async fn serve(
     shared: Arc<Shared>,
     serving: Serving,
-    mut signals: Signals,
-    mut stops: mpsc::UnboundedReceiver<Stop>,
+    mut reasons: stop::Reasons,
     started: Instant,
 ) -> End {
     let mut announcement = None;
@@ -118,10 +117,10 @@ async fn serve(
     };
     let reason = tokio::select! {
         () = begin => stop::Reason::Asked(Stop::Api),
-        reason = stop::reason(&shared, &mut signals, &mut stops) => reason,
+        reason = stop::reason(&shared, &mut reasons) => reason,
     };
     // First of all nobody finds us any more.
     drop(announcement);
     let _sockets = serving.sockets;
-    stop::stop(&shared, reason, serving.lanes, &mut signals).await
+    stop::stop(&shared, reason, serving.lanes, &mut reasons).await
 }

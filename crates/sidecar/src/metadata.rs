@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use crate::plan::Plan;
 
+/// Bytes of all values together: two of the longest a request can bring.
+const EXTENDED_LIMIT: usize = 8 * 1024 * 1024;
+
 /// Values that clients may add to.
 #[derive(Debug, Default)]
 pub(crate) struct Metadata {
@@ -63,10 +66,17 @@ struct ActorRuntime {
 }
 
 impl Metadata {
-    /// Sets a value; the runtime's own can't be replaced.
-    pub(crate) fn set(&self, key: String, value: String) {
+    /// Sets a value; the runtime's own can't be replaced. False if there is no room for it:
+    /// whoever reaches a port that asks for no token must not fill our memory.
+    pub(crate) fn set(&self, key: String, value: String) -> bool {
         let mut extended = self.extended.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = extended.iter().filter(|(other, _)| **other != key);
+        let held: usize = others.map(|(key, value)| key.len() + value.len()).sum();
+        if held + key.len() + value.len() > EXTENDED_LIMIT {
+            return false;
+        }
         extended.insert(key, value);
+        true
     }
 
     /// The document, with the line end that the reference's encoder leaves behind it.

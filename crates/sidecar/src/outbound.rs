@@ -54,20 +54,11 @@ pub(crate) async fn invoke(
     call: Call,
     outcome: &mut Outcome,
 ) -> Result<Reply, Fault> {
-    let plan = &lane.shared.plan;
-    if call.target.app_id == plan.app_id && call.target.namespace == plan.namespace {
-        return to_self(lane, call).await;
-    }
-    if call.target.app_id.is_empty() || call.target.app_id.len() > LONGEST_NAME {
-        // No name server can be asked for such a name.
-        return Err(Fault::new(Kind::UnknownApp, "dns: bad rdata"));
-    }
-    let route = lane.routes.route(lane, &call.target).await?;
     let deadline = call.deadline;
-    let work = Attempts::new(lane, &route, call, outcome).run();
+    let carried = carry(lane, call, outcome);
     match deadline {
-        None => work.await,
-        Some(deadline) => tokio::time::timeout_at(deadline, work)
+        None => carried.await,
+        Some(deadline) => tokio::time::timeout_at(deadline, carried)
             .await
             .unwrap_or_else(|_| {
                 Err(Fault::new(
@@ -76,6 +67,21 @@ pub(crate) async fn invoke(
                 ))
             }),
     }
+}
+
+async fn carry(lane: &Rc<Lane>, mut call: Call, outcome: &mut Outcome) -> Result<Reply, Fault> {
+    let plan = &lane.shared.plan;
+    // What belongs to us is not taken from a client (contract `http-api.md` 6, Weakness).
+    call.fields.retain(|name, _| !is_ours(name));
+    if call.target.app_id == plan.app_id && call.target.namespace == plan.namespace {
+        return to_self(lane, call).await;
+    }
+    if call.target.app_id.is_empty() || call.target.app_id.len() > LONGEST_NAME {
+        // No name server can be asked for such a name.
+        return Err(Fault::new(Kind::UnknownApp, "dns: bad rdata"));
+    }
+    let route = lane.routes.route(lane, &call.target).await?;
+    Attempts::new(lane, &route, call, outcome).run().await
 }
 
 /// A call of the app to itself: no look-up, no peer, nothing added.
@@ -141,8 +147,6 @@ struct Attempts<'a> {
 impl<'a> Attempts<'a> {
     fn new(lane: &'a Rc<Lane>, route: &'a Route, mut call: Call, outcome: &'a mut Outcome) -> Self {
         let body = std::mem::take(&mut call.body);
-        // What belongs to us is not taken from a client (contract `http-api.md` 6, Weakness).
-        call.fields.retain(|name, _| !is_ours(name));
         Self {
             lane,
             route,

@@ -56,16 +56,8 @@ impl Fields {
     pub fn push_canonical(&mut self, name: &[u8], value: &[u8]) {
         let start = self.text.len();
         self.push(name, value);
-        if name.iter().all(|byte| is_token(*byte)) {
-            let mut upper = true;
-            for byte in self.text[start..].iter_mut().take(name.len()) {
-                *byte = if upper {
-                    byte.to_ascii_uppercase()
-                } else {
-                    byte.to_ascii_lowercase()
-                };
-                upper = *byte == b'-';
-            }
+        if let Some(pushed) = self.text.get_mut(start..start + name.len()) {
+            crate::headers::canonicalize_in_place(pushed);
         }
     }
 
@@ -143,11 +135,6 @@ impl Fields {
         self.text.clear();
         self.spans.clear();
     }
-}
-
-/// RFC 9110 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 impl Span {

@@ -35,6 +35,11 @@ pub fn is_hop_by_hop(name: &[u8]) -> bool {
         .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
+/// True for a header name; anything else could be read as more than a name.
+pub fn is_field_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|byte| is_token_byte(*byte))
+}
+
 /// True for a byte that may stand in a header name (RFC 9110 `tchar`).
 pub const fn is_token_byte(byte: u8) -> bool {
     TOKEN[byte as usize]
@@ -161,6 +166,10 @@ pub fn to_http<'a>(fields: &'a Fields, mut sink: impl FnMut(&[u8], &[u8])) -> Tr
         } else {
             name.strip_prefix(b":").unwrap_or(name)
         };
+        if !is_field_name(name) {
+            // A peer may send any text as a key.
+            continue;
+        }
         with_canonical(prefix, name, |name| sink(name, value));
     }
     trace

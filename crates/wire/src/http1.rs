@@ -13,7 +13,7 @@ mod write;
 
 pub use body::{BadChunk, Decoder, Step};
 pub use request::{Expect, RequestError, RequestHead, parse_request};
-pub use response::{ResponseError, ResponseHead, parse_response};
+pub use response::{MAX_FIELDS, ResponseError, ResponseHead, parse_response};
 pub use status::reason;
 pub use write::{finish_head, push_chunk, push_decimal, push_field, push_status_line};
 

@@ -194,7 +194,9 @@ struct Timing {
 impl Timing {
     /// Each hop adds a field of its own.
     fn of(fields: &Fields) -> Option<Self> {
-        let values = fields.get_all(b"Server-Timing").map(String::from_utf8_lossy);
+        let values = fields
+            .get_all(b"Server-Timing")
+            .map(String::from_utf8_lossy);
         Self::read(&values.collect::<Vec<_>>().join(","))
     }
 

@@ -27,8 +27,12 @@ const DAPR: &str = "/dapr.proto.runtime.v1.Dapr/";
 pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
-    serve_http2(&builder(), gathered, drain, |req, respond| {
-        spawn_local(handle(Rc::clone(&lane), req, respond));
+    serve_http2(&builder(), gathered, drain, |req, respond, open| {
+        let lane = Rc::clone(&lane);
+        spawn_local(async move {
+            handle(lane, req, respond).await;
+            drop(open);
+        });
     })
     .await;
 }

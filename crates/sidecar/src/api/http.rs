@@ -103,7 +103,7 @@ impl Handler for Api {
 
     fn finished(&self, record: Self::Record, sent: Sent) {
         if let Some(record) = record {
-            record.finish(&self.lane, sent);
+            record.finish(sent);
         }
     }
 }

@@ -77,6 +77,8 @@ pub(super) struct AppBody {
     /// The app allows another request on this connection.
     pub(super) reusable: bool,
     pub(super) idle: Rc<Idle>,
+    /// Why the request could not be sent, until somebody asks for the answer.
+    pub(super) failed: Option<BodyError>,
     /// Holds the app's slot until the answer has been relayed (contract `lifecycle.md` 5).
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
@@ -125,13 +127,9 @@ impl AppBody {
 
 impl BodyStream for AppBody {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        if let Some(upload) = &mut self.upload
-            && let Poll::Ready(sent) = upload.as_mut().poll(cx)
-        {
-            self.upload = None;
-            if let Err(error) = sent {
-                return self.fail(error);
-            }
+        self.poll_progress(cx);
+        if let Some(error) = self.failed.take() {
+            return self.fail(error);
         }
         loop {
             if self.decoder.is_done() {
@@ -162,6 +160,15 @@ impl BodyStream for AppBody {
                     return self.fail(BodyError::Broken(format!("read tcp: read: {text}")));
                 }
             }
+        }
+    }
+
+    fn poll_progress(&mut self, cx: &mut Context<'_>) {
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(sent) = upload.as_mut().poll(cx)
+        {
+            self.upload = None;
+            self.failed = sent.err();
         }
     }
 }

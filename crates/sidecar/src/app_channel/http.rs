@@ -198,6 +198,7 @@ impl Channel {
             connection: Some(sending.connection),
             decoder: Decoder::new(framing),
             upload: sending.upload,
+            failed: None,
             reusable: keep && head.status != 101,
             idle: Rc::clone(&self.idle),
             permit,

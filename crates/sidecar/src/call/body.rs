@@ -23,6 +23,10 @@ pub(crate) enum Body {
 pub(crate) trait BodyStream {
     /// The next piece, never empty; `None` at the end.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+
+    /// Does what is to be done beside reading, while the consumer has no room for more: an answer
+    /// whose request is still being sent goes on sending it. Errors show in the next piece.
+    fn poll_progress(&mut self, _: &mut Context<'_>) {}
 }
 
 /// Why a body ended before its end.
@@ -67,6 +71,13 @@ impl Body {
                 }
                 polled
             }
+        }
+    }
+
+    /// Goes on with what accompanies the body, while nobody takes a piece of it.
+    pub(crate) fn poll_progress(&mut self, cx: &mut Context<'_>) {
+        if let Self::Stream(stream) = self {
+            stream.poll_progress(cx);
         }
     }
 
@@ -124,6 +135,10 @@ impl BodyStream for Prefixed {
             Some(first) => Poll::Ready(Some(Ok(first))),
             None => self.rest.poll_data(cx),
         }
+    }
+
+    fn poll_progress(&mut self, cx: &mut Context<'_>) {
+        self.rest.poll_progress(cx);
     }
 }
 

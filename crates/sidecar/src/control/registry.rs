@@ -32,8 +32,8 @@ pub(crate) fn announce(shared: &Shared, internal_port: u16) -> Option<Announceme
     let plan = &shared.plan;
     let listen = &plan.listen;
     let host = match listen.internal_host.as_str() {
-        "" | "0.0.0.0" | "[::]" | "::" | "localhost" => "127.0.0.1",
-        host => host,
+        "" | "0.0.0.0" | "[::]" | "::" | "localhost" => "127.0.0.1".to_owned(),
+        host => bracketed(host),
     };
     let socket = listen.socket_folder.as_ref().map(|folder| {
         let path = folder.join(format!("dapr-{}-http.socket", plan.app_id));
@@ -62,6 +62,14 @@ pub(crate) fn announce(shared: &Shared, internal_port: u16) -> Option<Announceme
             None
         }
     }
+}
+
+/// IPv6 addresses stand in brackets where a port follows.
+pub(crate) fn bracketed(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        return format!("[{host}]");
+    }
+    host.to_owned()
 }
 
 fn warn(error: &outrider_lookup::registry::Error) {

@@ -2,13 +2,17 @@
 
 use std::{
     cell::RefCell,
+    future::Future,
     io,
+    pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use outrider_wire::http1::{Decoder, Framing};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
     call::{Body, BodyError, BodyStream},
@@ -33,7 +37,12 @@ pub(crate) struct Incoming {
     allowed: u64,
     /// The body can't be read to its end; the connection can't be used again.
     broken: bool,
+    /// When to look next whether the client is still there.
+    look: Option<Pin<Box<Sleep>>>,
 }
+
+/// How often a client whose bytes wait to be read is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Incoming {
     pub(super) fn new(socket: Rc<Socket>, buffer: Buffer) -> Self {
@@ -44,6 +53,7 @@ impl Incoming {
             awaits_continue: false,
             allowed: 0,
             broken: false,
+            look: None,
         }
     }
 
@@ -52,6 +62,7 @@ impl Incoming {
         self.decoder = Decoder::new(framing);
         self.awaits_continue = awaits_continue && !self.decoder.is_done();
         self.allowed = limit;
+        self.look = None;
     }
 
     /// The body of the current request as a value; whole if it has already arrived.
@@ -80,15 +91,27 @@ impl Incoming {
     /// meanwhile; that is kept, up to a limit.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            // While the body is being read, its reader notices.
+            // While there is something to read, reading can't tell whether the client is still there.
             if !self.decoder.is_done() || self.buffer.filled().len() >= READ_AHEAD {
-                return Poll::Pending;
+                return self.poll_left(cx);
             }
             match ready!(self.buffer.poll_fill(cx, &self.socket)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Looks now and then whether the client has closed, without reading.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let look = self.look.get_or_insert_with(|| Box::pin(sleep(LOOK_EVERY)));
+        while look.as_mut().poll(cx).is_ready() {
+            if self.socket.is_closed_by_peer() {
+                return Poll::Ready(());
+            }
+            look.as_mut().reset(Instant::now() + LOOK_EVERY);
+        }
+        Poll::Pending
     }
 
     /// Reads what is left of the body, so that the next request can follow; false if the

@@ -145,6 +145,9 @@ fn push_head<R>(
     push_status_line(out, version, rsp.status);
     let mut dated = false;
     for (name, value) in rsp.fields.iter() {
+        if !keep && name.eq_ignore_ascii_case(b"connection") {
+            continue;
+        }
         dated |= name.eq_ignore_ascii_case(b"date");
         push_field(out, name, value);
     }
@@ -193,8 +196,7 @@ impl Writing<'_> {
             if ended && self.delimited == Delimited::Chunks {
                 self.out.extend_from_slice(b"0\r\n\r\n");
             }
-            let written = self.connection.socket.write_all(&self.out).await;
-            written.map_err(|_| BodyError::ClientGone)?;
+            self.flush(body).await?;
             if ended {
                 return Ok(());
             }
@@ -207,6 +209,26 @@ impl Writing<'_> {
                 None => ended = true,
             }
         }
+    }
+
+    /// Writes `out`. While the client has no room, what accompanies the body goes on: a client may
+    /// send all of its request before it reads.
+    async fn flush(&mut self, body: &mut Body) -> Result<(), BodyError> {
+        let mut written = 0;
+        poll_fn(|cx| {
+            while written < self.out.len() {
+                match self.connection.socket.poll_write(cx, &self.out[written..]) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(BodyError::ClientGone)),
+                    Poll::Ready(Ok(n)) => written += n,
+                    Poll::Pending => {
+                        body.poll_progress(cx);
+                        return Poll::Pending;
+                    }
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     fn push(&mut self, piece: &[u8]) {

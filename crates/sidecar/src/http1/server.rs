@@ -208,7 +208,9 @@ async fn exchange<H: Handler>(
     handler.finished(record, sent);
     let reusable = incoming.borrow().is_body_done()
         || next != Next::Request
-        || Incoming::finish_body(incoming).await;
+        || tokio::time::timeout(LINGER.0, Incoming::finish_body(incoming))
+            .await
+            .unwrap_or(false);
     if reusable { next } else { Next::Close }
 }
 
@@ -262,9 +264,11 @@ async fn next_head(
             }
         }
     };
-    tokio::time::timeout(HEAD_TIMEOUT, rest)
-        .await
-        .unwrap_or(Ok(Head::Closed))
+    tokio::select! {
+        biased;
+        head = tokio::time::timeout(HEAD_TIMEOUT, rest) => head.unwrap_or(Ok(Head::Closed)),
+        _ = drain.wait_for(|draining| *draining) => Ok(Head::Closed),
+    }
 }
 
 async fn fill(socket: &Socket, incoming: &Rc<RefCell<Incoming>>) -> bool {

@@ -189,6 +189,12 @@ pub(super) fn serve(shared: &Arc<Shared>, bound: Bound) -> std::io::Result<Servi
     for warning in &shared.plan.warnings {
         tracing::warn!(target: scope::RUNTIME, "{warning}");
     }
+    if shared.plan.end.grace.is_none() {
+        tracing::warn!(
+            target: scope::RUNTIME,
+            "Graceful shutdown timeout is infinite, will wait indefinitely to shutdown"
+        );
+    }
     if shared.plan.app.is_none() {
         tracing::warn!(
             target: scope::RUNTIME,
@@ -212,10 +218,12 @@ pub(super) fn serve(shared: &Arc<Shared>, bound: Bound) -> std::io::Result<Servi
         }
     }
     let mut sockets = Vec::new();
-    for (service, unix) in bound.unix {
-        for lane in &mut doors {
-            let listener = Listener::Unix(unix.listener.try_clone()?);
-            lane.push(Door { service, listener });
+    for (service, mut unix) in bound.unix {
+        if let Some(socket) = unix.listener.take() {
+            for lane in &mut doors {
+                let listener = Listener::Unix(socket.try_clone()?);
+                lane.push(Door { service, listener });
+            }
         }
         sockets.push(unix);
     }

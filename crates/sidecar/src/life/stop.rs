@@ -24,31 +24,57 @@ pub(super) enum Reason {
 /// The answer to a forced shutdown is on its way this long.
 const FORCED_PAUSE: Duration = Duration::from_millis(100);
 
-/// Waits for a reason, and says which it is.
-pub(super) async fn reason(
-    shared: &Shared,
-    signals: &mut Signals,
-    stops: &mut mpsc::UnboundedReceiver<Stop>,
-) -> Reason {
-    let reason = tokio::select! {
-        received = signals.next() => Reason::Signal(received),
-        // The sender lives in `shared`, so there is always one.
-        Some(stop) = stops.recv() => Reason::Asked(stop),
-    };
+/// What may end the process.
+pub(super) struct Reasons {
+    pub signals: Signals,
+    pub stops: mpsc::UnboundedReceiver<Stop>,
+}
+
+impl Reasons {
+    async fn next(&mut self) -> Reason {
+        tokio::select! {
+            received = self.signals.next() => Reason::Signal(received),
+            // The sender lives in `shared`, so there is always one.
+            Some(stop) = self.stops.recv() => Reason::Asked(stop),
+        }
+    }
+
+    /// The next reason to end at once: a second signal, or a forced shutdown. A second SIGHUP is
+    /// the same restart (contract `lifecycle.md` 7).
+    async fn at_once(&mut self) -> Reason {
+        loop {
+            match self.next().await {
+                Reason::Signal(Received::Hangup) | Reason::Asked(Stop::Api) => {}
+                reason => return reason,
+            }
+        }
+    }
+}
+
+/// Time for the news that we are gone to reach those who look names up.
+const WITHDRAWN_PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits for a reason, says which it is, and holds the end back if that is asked for.
+pub(super) async fn reason(shared: &Shared, reasons: &mut Reasons) -> Reason {
+    let reason = reasons.next().await;
     match reason {
         Reason::Signal(received) => say(received),
         Reason::Asked(Stop::Api) => {
             tracing::info!(target: scope::API, "Shutdown requested via API");
         }
-        Reason::Asked(Stop::Forced) => tracing::warn!(
-            target: scope::API,
-            "Force shutdown requested, exiting immediately without graceful shutdown"
-        ),
+        Reason::Asked(Stop::Forced) => say_forced(),
     }
-    if let (Reason::Signal(_), Some(block)) = (reason, shared.plan.end.block) {
-        hold(shared, block, signals).await;
+    match (reason, shared.plan.end.block) {
+        (Reason::Signal(_), Some(block)) => hold(shared, block, reasons).await.unwrap_or(reason),
+        _ => reason,
     }
-    reason
+}
+
+fn say_forced() {
+    tracing::warn!(
+        target: scope::API,
+        "Force shutdown requested, exiting immediately without graceful shutdown"
+    );
 }
 
 fn say(received: Received) {
@@ -61,8 +87,9 @@ fn say(received: Received) {
     }
 }
 
-/// Goes on as before until the time is over or the app is unhealthy.
-async fn hold(shared: &Shared, block: Duration, signals: &mut Signals) {
+/// Goes on as before until the time is over or the app is unhealthy. A reason to end at once is
+/// returned.
+async fn hold(shared: &Shared, block: Duration, reasons: &mut Reasons) -> Option<Reason> {
     let shown = GoDuration::from(block);
     tracing::info!(
         target: scope::RUNTIME,
@@ -75,8 +102,24 @@ async fn hold(shared: &Shared, block: Duration, signals: &mut Signals) {
         () = shared.app_state.unhealthy() => {
             tracing::info!(target: scope::RUNTIME, "App reported unhealthy, entering shutdown...");
         }
-        received = signals.next() => say(received),
+        reason = reasons.at_once() => {
+            if let Reason::Signal(received) = reason {
+                say_second(received);
+            } else {
+                say_forced();
+            }
+            return Some(Reason::Asked(Stop::Forced));
+        }
     }
+    None
+}
+
+fn say_second(received: Received) {
+    let name = received.name();
+    tracing::error!(
+        target: scope::SIGNALS, fatal = true,
+        "Received signal '{name}' during shutdown; exiting immediately"
+    );
 }
 
 /// An end before anything was served.
@@ -94,7 +137,7 @@ pub(super) async fn stop(
     shared: &Shared,
     reason: Reason,
     lanes: Vec<Running>,
-    signals: &mut Signals,
+    reasons: &mut Reasons,
 ) -> End {
     if reason == Reason::Asked(Stop::Forced) {
         tokio::time::sleep(FORCED_PAUSE).await;
@@ -107,6 +150,8 @@ pub(super) async fn stop(
         target: scope::RUNTIME,
         "Dapr is shutting down: {} calls under way", shared.in_flight.count()
     );
+    // Nobody finds us any more, but some have just looked: they still get in.
+    tokio::time::sleep(WITHDRAWN_PAUSE).await;
     shared.drain.send_replace(true);
     let ended = async {
         for lane in lanes {
@@ -122,12 +167,11 @@ pub(super) async fn stop(
     tokio::select! {
         biased;
         () = ended => {}
-        received = signals.next() => {
-            let name = received.name();
-            tracing::error!(
-                target: scope::SIGNALS, fatal = true,
-                "Received signal '{name}' during shutdown; exiting immediately"
-            );
+        reason = reasons.at_once() => {
+            match reason {
+                Reason::Signal(received) => say_second(received),
+                Reason::Asked(_) => say_forced(),
+            }
             return End::Exit(1);
         }
         () = limit => {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use h2::SendStream;
+use h2::{SendStream, client::SendRequest};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use outrider_wire::{
     envelope::{self, RequestHead},
@@ -65,7 +65,8 @@ pub(crate) async fn call_unary(
     let guard = link.begin();
     let mut message = BytesMut::with_capacity(1024 + body.len());
     envelope::encode_unary_request(&mut message, &head(out), &body).map_err(|e| bad_field(&e))?;
-    let (response, mut send) = send_headers(link, out, UNARY_PATH).await?;
+    let ready = ready(link).await?;
+    let (response, mut send) = send_headers(ready, link, out, UNARY_PATH)?;
     send.send_data(message.freeze(), true)
         .map_err(|e| lost(&e))?;
     let mut exchange = Exchange::new(response, None, guard, out.message_limit);
@@ -84,6 +85,8 @@ pub(super) struct Exchange {
     response: Option<h2::client::ResponseFuture>,
     messages: Option<Messages>,
     upload: Option<Upload>,
+    /// Why the body could not be sent, until somebody asks for the answer.
+    failed: Option<crate::call::BodyError>,
     message_limit: usize,
     _guard: StreamGuard,
 }
@@ -95,6 +98,8 @@ async fn open(
     mut body: Body,
     guard: StreamGuard,
 ) -> Result<Exchange, Fault> {
+    // Before the body is touched: a connection that takes no more calls leaves it whole for another.
+    let ready = ready(link).await?;
     let first = poll_fn(|cx| {
         Poll::Ready(match body.poll_data(cx) {
             Poll::Ready(Some(piece)) => Some(piece),
@@ -110,7 +115,7 @@ async fn open(
     let text = out.call.fields.text_len() + out.call.method.len() + out.call.query.len();
     let mut message = BytesMut::with_capacity(text + piece.len() + 768);
     envelope::encode_request(&mut message, &head(out), payload).map_err(|e| bad_field(&e))?;
-    let (response, mut send) = send_headers(link, out, STREAM_PATH).await?;
+    let (response, mut send) = send_headers(ready, link, out, STREAM_PATH)?;
     let rest = if first.is_empty() {
         body
     } else {
@@ -155,18 +160,24 @@ fn bad_field(error: &envelope::EncodeError) -> Fault {
     Fault::new(Kind::BadField, text)
 }
 
-/// Queues the request's HEADERS frame.
-async fn send_headers(
-    link: &Rc<Link>,
-    out: &Outgoing<'_>,
-    path: &'static str,
-) -> Result<(h2::client::ResponseFuture, SendStream<Bytes>), Fault> {
+/// A handle that may open a stream; a fault that proves that nothing was sent if the connection is
+/// going away.
+async fn ready(link: &Rc<Link>) -> Result<SendRequest<Bytes>, Fault> {
     let mut send = link.send.clone();
-    // Waits while the peer's stream limit is used up.
     poll_fn(|cx| send.poll_ready(cx)).await.map_err(|error| {
         link.retire();
         Fault::new(Kind::PeerUnprocessed, failure::text(&error))
     })?;
+    Ok(send)
+}
+
+/// Queues the request's HEADERS frame. A stream beyond the peer's limit waits inside `h2`.
+fn send_headers(
+    mut send: SendRequest<Bytes>,
+    link: &Rc<Link>,
+    out: &Outgoing<'_>,
+    path: &'static str,
+) -> Result<(h2::client::ResponseFuture, SendStream<Bytes>), Fault> {
     let mut req = Request::new(());
     *req.method_mut() = Method::POST;
     *req.uri_mut() = link_uri(path);
@@ -212,25 +223,29 @@ impl Exchange {
             response: Some(response),
             messages: None,
             upload,
+            failed: None,
             message_limit,
             _guard: guard,
         }
     }
 
-    /// Goes on sending the body. Ready only if the body failed: then the call has failed.
-    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<crate::call::BodyError> {
-        if let Some(upload) = &mut self.upload {
-            match upload.as_mut().poll(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Err(UploadError::Body(error))) => {
-                    self.upload = None;
-                    return Poll::Ready(error);
-                }
-                // Whether all was sent or the peer takes no more: the answer decides.
-                Poll::Ready(_) => self.upload = None,
+    /// Goes on sending the body.
+    pub(super) fn poll_progress(&mut self, cx: &mut Context<'_>) {
+        if let Some(upload) = &mut self.upload
+            && let Poll::Ready(sent) = upload.as_mut().poll(cx)
+        {
+            self.upload = None;
+            // Whether all was sent or the peer takes no more: the answer decides.
+            if let Err(UploadError::Body(error)) = sent {
+                self.failed = Some(error);
             }
         }
-        Poll::Pending
+    }
+
+    /// Goes on sending the body. Ready only if the body failed: then the call has failed.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Poll<crate::call::BodyError> {
+        self.poll_progress(cx);
+        self.failed.take().map_or(Poll::Pending, Poll::Ready)
     }
 
     async fn response_headers(&mut self) -> Result<HeaderMap, Fault> {

@@ -38,11 +38,14 @@ pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
 /// Largest frame we take.
 pub(crate) const MAX_FRAME: u32 = 64 * 1024;
 
-/// A silent connection is asked for a sign of life this often (contract `sidecar-protocol.md` 9).
-const KEEPALIVE: Duration = Duration::from_secs(10);
+/// A connection is looked at this often; so long, too, a sign of life may take that was asked for.
+const TICK: Duration = Duration::from_secs(5);
 
-/// A connection without calls for this many keep-alive periods is closed: three minutes.
-const IDLE_PERIODS: u32 = 18;
+/// After so many silent ticks a sign of life is asked for (contract `sidecar-protocol.md` 9).
+const SILENT_TICKS: u32 = 2;
+
+/// A connection without calls for so many ticks is closed: 150 s, before the peer does it at 180.
+const IDLE_TICKS: u32 = 30;
 
 /// Address, namespace, app id.
 type Key = (Box<str>, Box<str>, Box<str>);
@@ -96,6 +99,7 @@ impl Peer {
             }
             links
                 .iter()
+                .filter(|link| !link.closed.get())
                 .min_by_key(|link| link.streams.get())
                 .map(Rc::clone)
         };
@@ -153,10 +157,11 @@ async fn open(peer: &Rc<Peer>, instance: &Arc<Instance>) -> Result<Rc<Link>, Con
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(MAX_FRAME)
         .enable_push(false);
-    let (send, connection) = builder
+    let (send, mut connection) = builder
         .handshake(gathered.clone())
         .await
         .map_err(|error| ConnectError(format!("error reading server preface: {error}")))?;
+    let pings = greet(&mut connection, &gathered).await?;
     let link = Rc::new(Link {
         send,
         streams: Cell::new(0),
@@ -168,10 +173,47 @@ async fn open(peer: &Rc<Peer>, instance: &Arc<Instance>) -> Result<Rc<Link>, Con
         Rc::clone(peer),
         Rc::clone(&link),
         connection,
+        Keepalive::new(pings, gathered.clone()),
         gathered,
     ));
     Ok(link)
 }
+
+/// Waits for the first answer of the peer: a process that accepts and says nothing is not reached.
+async fn greet(
+    connection: &mut Connection<Gathered, Bytes>,
+    gathered: &Gathered,
+) -> Result<Option<h2::PingPong>, ConnectError> {
+    let Some(mut pings) = connection.ping_pong() else {
+        return Ok(None);
+    };
+    let broken = |why: String| ConnectError(format!("error reading server preface: {why}"));
+    pings
+        .send_ping(h2::Ping::opaque())
+        .map_err(|error| broken(error.to_string()))?;
+    let answered = poll_fn(|cx| {
+        if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
+            let why = ended
+                .err()
+                .map_or_else(|| "EOF".to_owned(), |error| error.to_string());
+            return Poll::Ready(Err(why));
+        }
+        if let Poll::Ready(Err(error)) = gathered.poll_flush_now(cx) {
+            return Poll::Ready(Err(error.to_string()));
+        }
+        pings.poll_pong(cx).map_err(|error| error.to_string())
+    });
+    match tokio::time::timeout(GREETING, answered).await {
+        Ok(Ok(_)) => Ok(Some(pings)),
+        Ok(Err(why)) => Err(broken(why)),
+        Err(_) => Err(broken(
+            "the peer accepted the connection and said nothing".to_owned(),
+        )),
+    }
+}
+
+/// How long a peer may take for its first answer.
+const GREETING: Duration = Duration::from_secs(5);
 
 /// One connection to a peer.
 pub(crate) struct Link {
@@ -214,9 +256,9 @@ async fn drive(
     peer: Rc<Peer>,
     link: Rc<Link>,
     mut connection: Connection<Gathered, Bytes>,
+    mut keepalive: Keepalive,
     gathered: Gathered,
 ) {
-    let mut keepalive = Keepalive::new(connection.ping_pong(), gathered.clone());
     let ended = poll_fn(|cx| {
         if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
             return Poll::Ready(result.map_err(|error| error.to_string()));
@@ -245,20 +287,22 @@ pub(crate) struct Keepalive {
     pings: Option<h2::PingPong>,
     gathered: Gathered,
     ticks: Interval,
-    idle_periods: u32,
+    idle_ticks: u32,
+    silent_ticks: u32,
     awaiting: bool,
 }
 
 impl Keepalive {
     /// Watches the connection whose pings and stream these are.
     pub(crate) fn new(pings: Option<h2::PingPong>, gathered: Gathered) -> Self {
-        let mut ticks = interval_at(tokio::time::Instant::now() + KEEPALIVE, KEEPALIVE);
+        let mut ticks = interval_at(tokio::time::Instant::now() + TICK, TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             pings,
             gathered,
             ticks,
-            idle_periods: 0,
+            idle_ticks: 0,
+            silent_ticks: 0,
             awaiting: false,
         }
     }
@@ -266,16 +310,21 @@ impl Keepalive {
     /// Ready with the reason once the connection is to be given up.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, idle: bool) -> Poll<&'static str> {
         while self.ticks.poll_tick(cx).is_ready() {
-            let active = self.gathered.take_active();
-            self.idle_periods = if idle { self.idle_periods + 1 } else { 0 };
-            if self.idle_periods >= IDLE_PERIODS {
+            self.idle_ticks = if idle { self.idle_ticks + 1 } else { 0 };
+            if self.idle_ticks >= IDLE_TICKS {
                 return Poll::Ready("idle");
             }
-            if active {
-                self.awaiting = false;
-            } else if self.awaiting {
-                return Poll::Ready("keep-alive ping not answered within 10 s");
-            } else if let Some(pings) = &mut self.pings {
+            if self.gathered.take_active() {
+                (self.awaiting, self.silent_ticks) = (false, 0);
+                continue;
+            }
+            if self.awaiting {
+                return Poll::Ready("keep-alive ping not answered within 5 s");
+            }
+            self.silent_ticks += 1;
+            if self.silent_ticks >= SILENT_TICKS
+                && let Some(pings) = &mut self.pings
+            {
                 self.awaiting = pings.send_ping(h2::Ping::opaque()).is_ok();
             }
         }

@@ -1,6 +1,6 @@
 //! A body on its way into a gRPC stream, piece by piece, as fast as the receiver takes it.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 
 use bytes::{Bytes, BytesMut};
 use h2::SendStream;
@@ -69,6 +69,22 @@ async fn send_message(
     wait_for_window(send).await?;
     send.send_data(out.freeze(), false)
         .map_err(|_| UploadError::Stopped)
+}
+
+/// [`wait_for_window`], while what accompanies `body` goes on.
+pub(crate) async fn wait_beside(
+    send: &mut SendStream<Bytes>,
+    body: &mut Body,
+) -> Result<(), UploadError> {
+    let mut waiting = std::pin::pin!(wait_for_window(send));
+    poll_fn(|cx| {
+        let polled = waiting.as_mut().poll(cx);
+        if polled.is_pending() {
+            body.poll_progress(cx);
+        }
+        polled
+    })
+    .await
 }
 
 /// Waits until the receiver has room for something; the whole message is queued then.

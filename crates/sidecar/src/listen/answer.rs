@@ -12,7 +12,7 @@ use crate::{
     call::{Body, Fault, Kind, Reply},
     link::{
         client::FAULT_TRAILER,
-        upload::{PIECE, UploadError, wait_for_window},
+        upload::{PIECE, UploadError, wait_beside, wait_for_window},
     },
 };
 
@@ -135,7 +135,7 @@ async fn pieces(
             // A piece is far below what gRPC can frame.
             envelope::encode_payload(&mut out, seq, &part).map_err(|_| UploadError::Stopped)?;
             seq += 1;
-            wait_for_window(send).await?;
+            wait_beside(send, &mut body).await?;
             send.send_data(out.freeze(), false)
                 .map_err(|_| UploadError::Stopped)?;
         }

@@ -1,7 +1,9 @@
 //! One connection from another sidecar, and the calls on it (contract `sidecar-protocol.md` 1–3).
 
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
+    pin::Pin,
     rc::Rc,
     task::Poll,
     time::Duration,
@@ -15,7 +17,7 @@ use h2::{
 use http::Request;
 use outrider_telemetry::log::scope;
 use outrider_wire::grpc::{Code, parse_timeout};
-use tokio::{sync::watch, task::spawn_local};
+use tokio::{sync::watch, task::spawn_local, time::Sleep};
 
 use super::{
     answer::{refuse, refuse_with},
@@ -45,6 +47,8 @@ pub(crate) fn builder() -> h2::server::Builder {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(MAX_FRAME)
         .max_concurrent_streams(MAX_STREAMS)
+        // Callers that give up come in bursts, and their resets in one read with their calls.
+        .max_pending_accept_reset_streams(4 * MAX_STREAMS as usize)
         .max_header_list_size(MAX_HEADER_LIST);
     builder
 }
@@ -56,8 +60,12 @@ const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
-    serve_http2(&builder(), gathered, drain, |req, respond| {
-        spawn_local(handle(Rc::clone(&lane), req, respond));
+    serve_http2(&builder(), gathered, drain, |req, respond, open| {
+        let lane = Rc::clone(&lane);
+        spawn_local(async move {
+            handle(lane, req, respond).await;
+            drop(open);
+        });
     })
     .await;
 }
@@ -68,23 +76,24 @@ pub(crate) async fn serve_http2(
     builder: &h2::server::Builder,
     gathered: Gathered,
     mut drain: watch::Receiver<bool>,
-    mut start: impl FnMut(Request<RecvStream>, SendResponse<Bytes>),
+    mut start: impl FnMut(Request<RecvStream>, SendResponse<Bytes>, OpenStream),
 ) {
     let io = gathered.clone();
     let mut handshake = std::pin::pin!(builder.handshake::<_, Bytes>(io));
     // The server's SETTINGS leave at once, whatever the client sends: a TLS client that meets this
-    // port learns that it is plain (suite notes 6.6).
-    let shaken = tokio::time::timeout(
-        PREFACE_TIMEOUT,
-        poll_fn(|cx| {
-            let polled = handshake.as_mut().poll(cx);
-            match gathered.poll_flush_now(cx) {
-                Poll::Ready(Err(_)) => Poll::Ready(None),
-                _ => polled.map(Result::ok),
-            }
-        }),
-    );
-    let Ok(Some(mut connection)) = shaken.await else {
+    // port learns that it is plain.
+    let shaken = poll_fn(|cx| {
+        let polled = handshake.as_mut().poll(cx);
+        match gathered.poll_flush_now(cx) {
+            Poll::Ready(Err(_)) => Poll::Ready(None),
+            _ => polled.map(Result::ok),
+        }
+    });
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(PREFACE_TIMEOUT, shaken) => shaken,
+        _ = drain.wait_for(|draining| *draining) => return,
+    };
+    let Ok(Some(mut connection)) = shaken else {
         return;
     };
     let mut keepalive = Keepalive::new(connection.ping_pong(), gathered.clone());
@@ -92,15 +101,18 @@ pub(crate) async fn serve_http2(
         // An ended sender means that the process is going away.
         let _ = drain.wait_for(|draining| *draining).await;
     });
-    let mut drained = false;
+    let open = Rc::<Cell<usize>>::default();
+    let mut drained: Option<Pin<Box<Sleep>>> = None;
     let ended = poll_fn(|cx| {
-        if !drained && draining.as_mut().poll(cx).is_ready() {
-            drained = true;
+        if drained.is_none() && draining.as_mut().poll(cx).is_ready() {
+            drained = Some(Box::pin(tokio::time::sleep(GOAWAY_TIMEOUT)));
             connection.graceful_shutdown();
         }
         loop {
             match connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((req, respond)))) => start(req, respond),
+                Poll::Ready(Some(Ok((req, respond)))) => {
+                    start(req, respond, OpenStream::new(&open));
+                }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.to_string())),
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => break,
@@ -108,6 +120,13 @@ pub(crate) async fn serve_http2(
         }
         if let Poll::Ready(Err(error)) = gathered.poll_flush_now(cx) {
             return Poll::Ready(Err(error.to_string()));
+        }
+        // A client that does not take part in the farewell is left when nothing is open any more.
+        if let Some(limit) = &mut drained
+            && limit.as_mut().poll(cx).is_ready()
+            && open.get() == 0
+        {
+            return Poll::Ready(Ok(()));
         }
         match keepalive.poll(cx, false) {
             Poll::Ready(why) => Poll::Ready(Err(why.to_owned())),
@@ -118,6 +137,25 @@ pub(crate) async fn serve_http2(
     finish(connection, &gathered).await;
     if let Err(why) = ended {
         tracing::debug!(target: scope::RUNTIME_GRPC_INTERNAL, "HTTP/2 connection ended: {why}");
+    }
+}
+
+/// How long a drained connection without calls waits for its client to say good-bye.
+const GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Counts a call as open on its connection until dropped.
+pub(crate) struct OpenStream(Rc<Cell<usize>>);
+
+impl OpenStream {
+    fn new(open: &Rc<Cell<usize>>) -> Self {
+        open.set(open.get() + 1);
+        Self(Rc::clone(open))
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

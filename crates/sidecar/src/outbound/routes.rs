@@ -106,7 +106,9 @@ impl Route {
         if let Some((_, peer)) = peers.iter().find(|(known, _)| Arc::ptr_eq(known, instance)) {
             return Rc::clone(peer);
         }
-        let peer = lane.pool.peer(instance, &self.target.namespace);
+        let peer = lane
+            .pool
+            .peer(instance, instance.namespace().unwrap_or_default());
         peers.push((Arc::clone(instance), Rc::clone(&peer)));
         peer
     }

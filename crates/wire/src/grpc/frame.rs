@@ -3,8 +3,6 @@
 //! Messages are not looked into and not decompressed: peers send plain ones, and a set flag is an
 //! error that the caller reports. Nothing is reserved for bytes that have only been announced.
 
-use std::collections::VecDeque;
-
 use bytes::{Bytes, BytesMut};
 
 /// Bytes before each message.
@@ -35,12 +33,16 @@ pub enum FrameError {
     Flag(u8),
 }
 
+/// Room made at once for a message that comes in pieces.
+const RESERVED: usize = 64 * 1024;
+
 /// Cuts pushed pieces into messages. Order of use: push, then take messages until there is none.
 #[derive(Debug, Default)]
 pub struct FrameReader {
-    pieces: VecDeque<Bytes>,
-    /// Bytes in all pieces.
-    held: usize,
+    /// What arrived last, if nothing was held then.
+    piece: Bytes,
+    /// What is held of several pieces, in one buffer: tiny pieces must not cost more than bytes.
+    gathered: BytesMut,
     /// Length of the message whose prefix has been taken.
     announced: Option<usize>,
 }
@@ -53,10 +55,23 @@ impl FrameReader {
 
     /// Adds what arrived.
     pub fn push(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
-            self.held += piece.len();
-            self.pieces.push_back(piece);
+        if self.held() == 0 {
+            self.piece = piece;
+            return;
         }
+        if self.gathered.is_empty() {
+            // Room for the whole message, if its length is known and it is not a mere promise.
+            let room = self.announced.unwrap_or(0).min(RESERVED);
+            self.gathered
+                .reserve(room.max(self.piece.len() + piece.len()));
+            self.gathered
+                .extend_from_slice(&std::mem::take(&mut self.piece));
+        }
+        self.gathered.extend_from_slice(&piece);
+    }
+
+    fn held(&self) -> usize {
+        self.piece.len() + self.gathered.len()
     }
 
     /// The next whole message without its prefix, or `None` until more is pushed.
@@ -73,7 +88,7 @@ impl FrameReader {
         if size > limit {
             return Err(FrameError::TooLarge { size, limit });
         }
-        if self.held < size {
+        if self.held() < size {
             return Ok(None);
         }
         self.announced = None;
@@ -82,11 +97,11 @@ impl FrameReader {
 
     /// True if the stream must not end here: a message has begun and is not whole.
     pub fn is_mid_message(&self) -> bool {
-        self.announced.is_some() || self.held > 0
+        self.announced.is_some() || self.held() > 0
     }
 
     fn take_prefix(&mut self) -> Result<Option<usize>, FrameError> {
-        if self.held < PREFIX_LEN {
+        if self.held() < PREFIX_LEN {
             return Ok(None);
         }
         let prefix = self.take(PREFIX_LEN);
@@ -105,32 +120,10 @@ impl FrameReader {
 
     /// Takes `size` bytes that are known to be held.
     fn take(&mut self, size: usize) -> Bytes {
-        self.held -= size;
-        if size == 0 {
-            return Bytes::new();
+        if self.gathered.is_empty() {
+            return self.piece.split_to(size);
         }
-        if let Some(first) = self.pieces.front_mut() {
-            if first.len() > size {
-                return first.split_to(size);
-            }
-            if first.len() == size {
-                return self.pieces.pop_front().unwrap_or_default();
-            }
-        }
-        let mut whole = BytesMut::with_capacity(size);
-        while let Some(mut first) = self.pieces.pop_front() {
-            let missing = size - whole.len();
-            if first.len() > missing {
-                whole.extend_from_slice(&first.split_to(missing));
-                self.pieces.push_front(first);
-                break;
-            }
-            whole.extend_from_slice(&first);
-            if whole.len() == size {
-                break;
-            }
-        }
-        whole.freeze()
+        self.gathered.split_to(size).freeze()
     }
 }
 

@@ -146,10 +146,21 @@ fn pseudo_and_grpc_names_are_renamed() {
     ] {
         assert_eq!(emitted(&[(name, "v")]), [format!("{renamed}: v")]);
     }
-    assert_eq!(
-        emitted(&[(":other", "v"), ("grpcx", "v")]),
-        [":other: v", "Grpcx: v"]
-    );
+    assert_eq!(emitted(&[("grpcx", "v")]), ["Grpcx: v"]);
+}
+
+#[test]
+fn what_is_no_name_does_not_travel() {
+    for name in [
+        ":other",
+        "x: 1\r\n\r\nGET /",
+        "transfer-encoding ",
+        "",
+        "ä",
+        "a\0b",
+    ] {
+        assert_eq!(emitted(&[(name, "v")]), [""; 0], "{name:?}");
+    }
 }
 
 #[test]

@@ -262,7 +262,8 @@ impl OwnFields {
         version: Version,
         fields: &mut Fields,
     ) -> Result<(Framing, bool), RequestError> {
-        let both = self.codings > 0 && self.length.is_some();
+        // HTTP/1.0 has no codings: who sends one cannot be followed any further.
+        let both = self.codings > 0 && (self.length.is_some() || version == Version::Http10);
         if self.codings > 0 && version == Version::Http11 {
             if self.codings > 1 || !self.chunked {
                 return Err(RequestError::UnsupportedTransferCoding);
@@ -370,7 +371,7 @@ mod tests {
         );
         assert_eq!(
             error("GET / HTTP/1.1\r\nHost: a\r\nB d: x\r\n\r\n"),
-            RequestError::Malformed
+            RequestError::InvalidName
         );
         assert_eq!(error("\0\r\n\r\n"), RequestError::Malformed);
     }

@@ -14,7 +14,12 @@ pub enum ResponseError {
     BadLength(String),
     /// A transfer coding other than `chunked`.
     UnsupportedTransferCoding(String),
+    /// More header fields than anything downstream has to take.
+    TooManyFields(usize),
 }
+
+/// Header fields of an answer; the rest of the way has room for as many.
+pub const MAX_FIELDS: usize = 1000;
 
 impl std::fmt::Display for ResponseError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -22,6 +27,12 @@ impl std::fmt::Display for ResponseError {
             Self::Malformed(line) => write!(f, "malformed HTTP response {line:?}"),
             Self::BadStatus(status) => write!(f, "malformed HTTP status code \"{status:03}\""),
             Self::BadLength(value) => write!(f, "bad Content-Length {value:?}"),
+            Self::TooManyFields(n) => {
+                write!(
+                    f,
+                    "the answer has {n} header fields, more than {MAX_FIELDS} are not relayed"
+                )
+            }
             Self::UnsupportedTransferCoding(value) => {
                 write!(f, "unsupported transfer encoding: {value:?}")
             }
@@ -89,6 +100,9 @@ fn read_head(rsp: &httparse::Response<'_, '_>) -> Result<ResponseHead, ResponseE
         Some(0) => Version::Http10,
         _ => Version::Http11,
     };
+    if rsp.headers.len() > MAX_FIELDS {
+        return Err(ResponseError::TooManyFields(rsp.headers.len()));
+    }
     let text: usize = rsp
         .headers
         .iter()

@@ -1,6 +1,7 @@
 //! Heads and chunks written into a buffer that becomes one write.
 
 use super::{Version, reason};
+use crate::headers::is_field_name;
 
 /// Appends `HTTP/1.1 <status> <reason>`, or `HTTP/1.0` to a client that speaks that.
 pub fn push_status_line(out: &mut Vec<u8>, version: Version, status: u16) {
@@ -21,8 +22,11 @@ pub fn push_status_line(out: &mut Vec<u8>, version: Version, status: u16) {
 }
 
 /// Appends one header field. Line breaks in a value become spaces, as the reference writes them,
-/// so that no value can start another field.
+/// and a name that is none is left out with its value: nothing in a field can start another one.
 pub fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    if !is_field_name(name) {
+        return;
+    }
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     let start = out.len();
@@ -104,6 +108,9 @@ mod tests {
             text(|o| push_field(o, b"A", b"b\r\nC: d")),
             "A: b  C: d\r\n"
         );
+        for name in [&b"a: 1\r\n\r\nGET"[..], b"Transfer-Encoding ", b"", b"a\0"] {
+            assert_eq!(text(|o| push_field(o, name, b"v")), "");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use outrider_wire::{
     Fields, base64,
     envelope::Verb,
     r#gen::{common, google, runtime},
-    grpc::{Code, parse_timeout},
+    grpc::{Code, FrameError, parse_timeout},
     http1::reason,
 };
 use prost::Message;
@@ -25,7 +25,10 @@ use crate::{
     api::trace::{is_valid_traceparent, new_traceparent},
     call::{Body, Call, Fault, Kind, Reply, Target, request::GrpcOrigin},
     lane::Lane,
-    link::{message::Messages, upload::wait_for_window},
+    link::{
+        message::{MessageError, Messages},
+        upload::wait_for_window,
+    },
     outbound::{self, Outcome},
 };
 
@@ -120,8 +123,13 @@ async fn read(lane: &Lane, recv: RecvStream) -> Result<runtime::InvokeServiceReq
                 "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data";
             Status::new(Code::Internal, text)
         }),
-        Some(Err(crate::link::message::MessageError::Frame(error))) => {
-            Err(Status::new(Code::ResourceExhausted, error.to_string()))
+        Some(Err(MessageError::Frame(error))) => {
+            let code = match error {
+                FrameError::TooLarge { .. } => Code::ResourceExhausted,
+                FrameError::Compressed => Code::Unimplemented,
+                FrameError::Flag(_) => Code::Internal,
+            };
+            Err(Status::new(code, error.to_string()))
         }
         Some(Err(error)) => Err(Status::new(Code::Canceled, error.to_string())),
         None => Err(Status::new(

@@ -1,7 +1,7 @@
 //! Invocation over HTTP: the three ways of naming the target, and the answer's way back
 //! (contract `http-api.md` 3–9).
 
-use std::{borrow::Cow, rc::Rc, time::Duration};
+use std::{borrow::Cow, future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use outrider_core::{
@@ -42,7 +42,10 @@ pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -
                 push_timing(&mut reply.fields, "link", outcome.took);
                 push_timing(&mut reply.fields, "sidecar", record.elapsed());
             }
-            relay(reply, unsized_body, head).await
+            match started(reply).await {
+                Ok(reply) => relay(reply, unsized_body, head).await,
+                Err(fault) => refuse(&fault, &shown, Some((&app_id, &outcome, record.elapsed()))),
+            }
         }
         Err(fault) => refuse(&fault, &shown, Some((&app_id, &outcome, record.elapsed()))),
     }
@@ -134,6 +137,21 @@ fn basic_target(value: &[u8]) -> Option<String> {
     let (user, password) = text.split_once(':')?;
     let named = user.eq_ignore_ascii_case("dapr-app-id") && !password.is_empty();
     (named && !password.contains(':')).then(|| password.to_owned())
+}
+
+/// An answer whose body has not broken already: as long as nothing was sent, a fault can be told.
+async fn started(mut reply: Reply) -> Result<Reply, Fault> {
+    if let Body::Stream(_) = &reply.body {
+        let first = poll_fn(|cx| Poll::Ready(reply.body.poll_data(cx))).await;
+        match first {
+            Poll::Ready(Some(Ok(first))) => reply.body = prefixed(first, reply.body),
+            Poll::Ready(Some(Err(error))) => {
+                return Err(Fault::new(Kind::AppBroken, error.to_string()));
+            }
+            Poll::Ready(None) | Poll::Pending => {}
+        }
+    }
+    Ok(reply)
 }
 
 /// The answer of the app as the client gets it.

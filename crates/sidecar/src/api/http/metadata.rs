@@ -29,6 +29,9 @@ pub(super) async fn write(shared: &Shared, key: String, body: Body) -> Answer {
         }
     };
     let value = String::from_utf8_lossy(&value).into_owned();
-    shared.metadata.set(key, value);
-    Answer::empty(204)
+    if shared.metadata.set(key, value) {
+        return Answer::empty(204);
+    }
+    let message = "failed to read request body: the values set so far leave no room for it";
+    Answer::json(400, error_body("ERR_BODY_READ", message))
 }

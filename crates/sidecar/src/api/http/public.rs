@@ -70,7 +70,7 @@ impl Handler for Public {
 
     fn finished(&self, record: Self::Record, sent: Sent) {
         if let Some(record) = record {
-            record.finish(&self.lane, sent);
+            record.finish(sent);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is remembered of a request until its answer has been sent: the source of its metrics and
 //! of its log line.
 
-use std::time::Instant;
+use std::{rc::Rc, time::Instant};
 
 use outrider_telemetry::log::scope;
 
@@ -23,6 +23,9 @@ pub(crate) struct Record {
     /// The log line, if one is to be written.
     line: Option<Line>,
     logged: bool,
+    /// Nothing has been recorded yet.
+    open: bool,
+    lane: Rc<Lane>,
     _in_flight: InFlightGuard,
 }
 
@@ -32,7 +35,7 @@ struct Line {
 }
 
 impl Record {
-    pub(super) fn new(lane: &Lane, asked: &Asked) -> Self {
+    pub(super) fn new(lane: &Rc<Lane>, asked: &Asked) -> Self {
         let head = &asked.req.head;
         let length = head.fields.get("content-length").unwrap_or_default();
         let length = std::str::from_utf8(length)
@@ -46,6 +49,8 @@ impl Record {
             status: 0,
             line: None,
             logged: false,
+            open: true,
+            lane: Rc::clone(lane),
             _in_flight: lane.shared.in_flight.begin(),
         }
     }
@@ -93,14 +98,21 @@ impl Record {
     }
 
     /// Records the request now that its answer has been sent.
-    pub(super) fn finish(self, lane: &Lane, sent: Sent) {
+    pub(super) fn finish(mut self, sent: Sent) {
+        self.record(sent);
+    }
+
+    fn record(&mut self, sent: Sent) {
+        self.open = false;
         let took = self.started.elapsed();
         let series = HttpSeries {
             method: &self.method,
             path: &self.path,
             status: self.status,
         };
-        lane.metrics.http(&series, took, self.received, sent.bytes);
+        self.lane
+            .metrics
+            .http(&series, took, self.received, sent.bytes);
         if let Some(line) = &self.line {
             let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
             let (code, size) = (u64::from(self.status), sent.bytes);
@@ -109,6 +121,17 @@ impl Record {
             } else {
                 tracing::info!(target: scope::RUNTIME_HTTP_INFO, method = %line.method, duration = took, code, size, useragent = %line.agent, "HTTP API Called");
             }
+        }
+    }
+}
+
+/// A client that left before its answer is recorded too, with the status 0 of an answer that never
+/// was.
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.open {
+            self.status = 0;
+            self.record(Sent::default());
         }
     }
 }

@@ -24,10 +24,10 @@ pub(crate) enum Route {
 impl Route {
     /// Looks at the escaped path after lexical cleaning, as the reference's router does.
     pub(super) fn of(method: &str, raw_path: &str, routes: &Routes) -> Self {
-        if raw_path.starts_with("/v1.0/invoke/") && routes.invoke {
+        let path = clean(raw_path);
+        if path.starts_with("/v1.0/invoke/") && routes.invoke {
             return Self::Invoke;
         }
-        let path = clean(raw_path);
         let path = path.trim_start_matches('/').trim_end_matches('/');
         let known = match path.strip_prefix("v1.0/") {
             Some("healthz") => Some(("GET", Self::Healthz)),
@@ -99,6 +99,7 @@ mod tests {
             ("PUT", "/v1.0/metadata/a/b", Route::Invoke),
             ("GET", "/v1.0/invoke/a/method/b", Route::Invoke),
             ("GET", "/x", Route::Invoke),
+            ("GET", "/v1.0/invoke/../healthz", Route::Healthz),
             ("GET", "/v1.0%2Fhealthz", Route::Invoke),
         ] {
             assert_eq!(Route::of(method, path, &ALL), route, "{method} {path}");

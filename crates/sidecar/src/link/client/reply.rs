@@ -11,6 +11,7 @@ use outrider_wire::{
     envelope::{self, DecodeError, Payload, ResponseParts},
     grpc::Code,
     headers,
+    http1::MAX_FIELDS,
 };
 
 use super::Exchange;
@@ -75,6 +76,10 @@ pub(super) fn undecodable(error: &DecodeError) -> Fault {
 }
 
 fn reply(parts: &ResponseParts, body: Body, call: &Call) -> Result<Reply, Fault> {
+    if parts.fields.len() > MAX_FIELDS {
+        let text = format!("the peer answered with more than {MAX_FIELDS} header fields");
+        return Err(Fault::new(Kind::PeerProtocol, text));
+    }
     let mut fields = Fields::with_capacity(parts.fields.text_len() + 128, parts.fields.len() + 4);
     let trace = headers::to_http(&parts.fields, |name, value| fields.push(name, value));
     if let Some(traceparent) = trace.traceparent {
@@ -87,7 +92,11 @@ fn reply(parts: &ResponseParts, body: Body, call: &Call) -> Result<Reply, Fault>
         fields.push(b"Content-Type", parts.content_type.as_bytes());
     }
     let status = match u16::try_from(parts.status) {
-        Ok(status @ 100..=999) => status,
+        Ok(status @ (101 | 200..=999)) => status,
+        Ok(status @ 100..=199) => {
+            let text = format!("the peer answered with the interim status {status}");
+            return Err(Fault::new(Kind::PeerProtocol, text));
+        }
         // Status 0 with an event stream means 2xx (contract `sidecar-protocol.md` 6).
         Ok(0) => 200,
         _ => return Ok(grpc_status_reply(parts, fields)),
@@ -186,6 +195,10 @@ impl BodyStream for PeerBody {
                 None => {}
             }
         }
+    }
+
+    fn poll_progress(&mut self, cx: &mut Context<'_>) {
+        self.exchange.poll_progress(cx);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The API over HTTP/2 without TLS: by prior knowledge, or gone on to from HTTP/1.1.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     rc::Rc,
     task::{Context, Poll, ready},
 };
@@ -20,9 +20,12 @@ use crate::{
     call::{Body, BodyError, BodyStream},
     http1::{Handler, Request, Response, Sent},
     io::Stream,
-    link::{io::Gathered, upload::wait_for_window},
+    link::{io::Gathered, upload::wait_beside},
     listen::server::serve_http2,
 };
+
+/// What HTTP/1.1 heads may have more than HTTP/2 header lists (contract `http-api.md` 1).
+const HEAD_SLACK: usize = 4096 - 320;
 
 /// Serves a connection whose first bytes have been read already.
 pub(super) async fn serve(api: Api, stream: Stream, early: Vec<u8>, upgraded: Option<RequestHead>) {
@@ -37,14 +40,21 @@ pub(super) async fn serve(api: Api, stream: Stream, early: Vec<u8>, upgraded: Op
         .initial_connection_window_size(crate::link::pool::CONNECTION_WINDOW)
         .max_frame_size(1024 * 1024)
         .max_concurrent_streams(250)
-        .max_header_list_size(u32::try_from(lane.shared.limits.head).unwrap_or(u32::MAX));
+        .max_pending_accept_reset_streams(1000)
+        .max_header_list_size(
+            u32::try_from(lane.shared.limits.head.saturating_sub(HEAD_SLACK)).unwrap_or(u32::MAX),
+        );
     let api = Rc::new(api);
     serve_http2(
         &builder,
         gathered,
         lane.shared.drain.subscribe(),
-        |req, respond| {
-            spawn_local(handle(Rc::clone(&api), req, respond));
+        |req, respond, open| {
+            let api = Rc::clone(&api);
+            spawn_local(async move {
+                handle(api, req, respond).await;
+                drop(open);
+            });
         },
     )
     .await;
@@ -96,8 +106,6 @@ async fn handle(api: Rc<Api>, req: Http2Request<RecvStream>, mut respond: SendRe
     }
 }
 
-use std::future::Future;
-
 async fn answer<R>(
     api: &Api,
     respond: &mut SendResponse<Bytes>,
@@ -115,6 +123,9 @@ async fn answer<R>(
     let mut head = http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in fields.iter() {
+        if outrider_wire::headers::is_hop_by_hop(name) {
+            continue;
+        }
         if let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
         {
@@ -165,7 +176,7 @@ async fn write(send: &mut SendStream<Bytes>, body: &mut Body, bytes: &mut u64) -
             Some(Ok(piece)) => {
                 *bytes += piece.len() as u64;
                 let end = body.is_empty();
-                if wait_for_window(send).await.is_err() || send.send_data(piece, end).is_err() {
+                if wait_beside(send, body).await.is_err() || send.send_data(piece, end).is_err() {
                     return false;
                 }
                 if end {

@@ -3,7 +3,6 @@
 
 use std::{borrow::Cow, future::poll_fn, rc::Rc, task::Poll, time::Duration};
 
-use bytes::Bytes;
 use outrider_core::{
     path::{InvalidMethod, invoke_path, method_of_invoke_path, method_of_path},
     sniff,
@@ -12,7 +11,7 @@ use outrider_wire::{Fields, envelope::Verb, http1::Framing};
 
 use super::{Answer, Asked, record::Record};
 use crate::{
-    call::{Body, Call, Fault, Kind, Reply, Target, body::prefixed},
+    call::{Body, BodyError, Call, Fault, Kind, Reply, Target, body::prefixed},
     http1::Sizing,
     inbound::{TIMING, push_timing},
     lane::Lane,
@@ -42,9 +41,13 @@ pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -
                 push_timing(&mut reply.fields, "link", outcome.took);
                 push_timing(&mut reply.fields, "sidecar", record.elapsed());
             }
-            match started(reply).await {
-                Ok(reply) => relay(reply, unsized_body, head).await,
-                Err(fault) => refuse(&fault, &shown, Some((&app_id, &outcome, record.elapsed()))),
+            match relay(reply, unsized_body, head).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    // Nothing has been sent yet, so what happened can still be told.
+                    let fault = Fault::new(Kind::AppBroken, error.to_string());
+                    refuse(&fault, &shown, Some((&app_id, &outcome, record.elapsed())))
+                }
             }
         }
         Err(fault) => refuse(&fault, &shown, Some((&app_id, &outcome, record.elapsed()))),
@@ -139,46 +142,33 @@ fn basic_target(value: &[u8]) -> Option<String> {
     (named && !password.contains(':')).then(|| password.to_owned())
 }
 
-/// An answer whose body has not broken already: as long as nothing was sent, a fault can be told.
-async fn started(mut reply: Reply) -> Result<Reply, Fault> {
-    if let Body::Stream(_) = &reply.body {
-        let first = poll_fn(|cx| Poll::Ready(reply.body.poll_data(cx))).await;
-        match first {
-            Poll::Ready(Some(Ok(first))) => reply.body = prefixed(first, reply.body),
-            Poll::Ready(Some(Err(error))) => {
-                return Err(Fault::new(Kind::AppBroken, error.to_string()));
-            }
-            Poll::Ready(None) | Poll::Pending => {}
-        }
-    }
-    Ok(reply)
-}
-
-/// The answer of the app as the client gets it.
-async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Answer {
+/// The answer of the app as the client gets it; an error if its body has broken already.
+async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Result<Answer, BodyError> {
     let Reply {
         status,
         mut fields,
-        mut body,
+        body,
     } = reply;
     let success = (200..400).contains(&status);
     if fields.get("content-type").is_some_and(<[u8]>::is_empty) {
         fields.remove("content-type");
     }
-    // What is encoded does not show what it is.
-    let has_type =
-        fields.contains("content-type") || (success && fields.contains("content-encoding"));
+    let has_type = fields.contains("content-type");
     if success || unsized_body {
-        if !has_type && !head {
-            body = sniffed(body, &mut fields).await;
-        }
-        return Answer {
+        // What is encoded does not show what it is.
+        let sniffs = !has_type && !head && !fields.contains("content-encoding");
+        let body = if sniffs {
+            sniffed(body, &mut fields).await?
+        } else {
+            begun(body).await?
+        };
+        return Ok(Answer {
             status,
             fields,
             body,
             sizing: Sizing::Chunked,
             close: false,
-        };
+        });
     }
     if !has_type {
         fields.push(b"Content-Type", b"application/json");
@@ -186,40 +176,37 @@ async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Answer {
     let body = match body.collect(WHOLE_LIMIT).await {
         Ok(whole) => Body::whole(whole),
         Err(Ok(longer)) => longer,
-        // Met again when it is sent: the connection is cut there.
-        Err(Err(error)) => Body::Stream(Box::new(Failed(Some(error)))),
+        Err(Err(error)) => return Err(error),
     };
-    Answer {
+    Ok(Answer {
         status,
         fields,
         body,
         sizing: Sizing::Length,
         close: status == 101,
-    }
+    })
 }
 
-/// A body that failed while it was being collected.
-struct Failed(Option<crate::call::BodyError>);
-
-impl crate::call::BodyStream for Failed {
-    fn poll_data(
-        &mut self,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Bytes, crate::call::BodyError>>> {
-        std::task::Poll::Ready(self.0.take().map(Err))
+/// A body whose first piece, if it has come already, is known to be good.
+async fn begun(mut body: Body) -> Result<Body, BodyError> {
+    if !matches!(body, Body::Stream(_)) {
+        return Ok(body);
+    }
+    match poll_fn(|cx| Poll::Ready(body.poll_data(cx))).await {
+        Poll::Ready(Some(first)) => Ok(prefixed(first?, body)),
+        Poll::Ready(None) => Ok(Body::Empty),
+        Poll::Pending => Ok(body),
     }
 }
 
 /// Gives a body without a type the one that Go's server would find in its first bytes.
-async fn sniffed(mut body: Body, fields: &mut Fields) -> Body {
-    let first = match body.data().await {
-        None => return Body::Empty,
-        Some(Err(error)) => return Body::Stream(Box::new(Failed(Some(error)))),
-        Some(Ok(first)) => first,
+async fn sniffed(mut body: Body, fields: &mut Fields) -> Result<Body, BodyError> {
+    let Some(first) = body.data().await.transpose()? else {
+        return Ok(Body::Empty);
     };
     let looked_at = &first[..first.len().min(sniff::LOOKED_AT)];
     fields.push(b"Content-Type", sniff::content_type(looked_at).as_bytes());
-    prefixed(first, body)
+    Ok(prefixed(first, body))
 }
 
 /// Names where and how a call failed, beside the pinned body.

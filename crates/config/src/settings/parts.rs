@@ -183,11 +183,7 @@ impl Origins {
         match text {
             "" => Self::Unhandled,
             "*" => Self::Any,
-            list => Self::Listed(
-                list.split(',')
-                    .map(|origin| origin.trim().to_owned())
-                    .collect(),
-            ),
+            list => Self::Listed(list.split(',').map(str::to_owned).collect()),
         }
     }
 }

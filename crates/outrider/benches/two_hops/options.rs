@@ -1,0 +1,56 @@
+//! The arguments after `--`.
+
+/// What can be measured alone.
+const PARTS: [&str; 6] = ["load", "start", "body", "syscalls", "heap", "size"];
+
+/// What to measure and how long.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// Short rounds: enough to see that everything works, too short for figures to rely on.
+    pub(crate) quick: bool,
+    only: Vec<String>,
+}
+
+/// What the arguments ask for.
+pub(crate) enum Parsed {
+    Run(Options),
+    /// Say this and end with this code.
+    Say(String, u8),
+}
+
+impl Options {
+    pub(crate) fn parse(args: impl Iterator<Item = String>) -> Parsed {
+        let mut options = Self::default();
+        let mut benching = false;
+        let mut args = args;
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                // Cargo says so in a bench run, and only there.
+                "--bench" => benching = true,
+                "--quick" => options.quick = true,
+                "--only" => match args.next() {
+                    Some(name) if PARTS.contains(&name.as_str()) => options.only.push(name),
+                    other => return wrong(&format!("--only {}", other.unwrap_or_default())),
+                },
+                other => return wrong(other),
+            }
+        }
+        if benching {
+            Parsed::Run(options)
+        } else {
+            Parsed::Say("nothing measured: run by cargo bench -p outrider".into(), 0)
+        }
+    }
+
+    pub(crate) fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == part)
+    }
+}
+
+fn wrong(arg: &str) -> Parsed {
+    let parts = PARTS.join(", ");
+    let text = format!(
+        "unknown argument \"{arg}\"; allowed are --quick and --only NAME, NAME being one of {parts}"
+    );
+    Parsed::Say(text, 2)
+}

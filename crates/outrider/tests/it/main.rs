@@ -1,0 +1,34 @@
+//! The sidecar from outside: real processes, raw sockets, apps that do as the test says.
+//!
+//! One subject a file. Every expectation is of the contract (`http-api.md`, `sidecar-protocol.md`,
+//! `lifecycle.md`) or of `docs/differences.md`; nothing here looks inside the sidecar.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a step of a test that fails is a failed test"
+)]
+
+mod addressing;
+mod api;
+mod app_limits;
+mod as_callee;
+mod as_caller;
+mod bad_peer;
+mod broken;
+mod cancellation;
+mod cors;
+mod framing;
+mod h2c;
+mod http1;
+mod load;
+mod paths;
+mod peer;
+mod request_headers;
+mod response_headers;
+mod retries;
+mod starting;
+mod statuses;
+mod stopping;
+mod streaming;
+mod support;
+mod verbs;

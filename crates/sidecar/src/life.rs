@@ -15,7 +15,7 @@ use crate::{
     lanes::Running,
     plan::Plan,
     ready::Part,
-    shared::{Shared, Stop},
+    shared::Shared,
 };
 
 /// How a life ended.
@@ -113,10 +113,10 @@ async fn serve(
             target: scope::RUNTIME,
             "dapr initialized. Status: Running. Init Elapsed {}ms", started.elapsed().as_millis()
         );
-        registry::keep(&mut announcement).await;
+        registry::keep(&mut announcement).await
     };
     let reason = tokio::select! {
-        () = begin => stop::Reason::Asked(Stop::Api),
+        never = begin => match never {},
         reason = stop::reason(&shared, &mut reasons) => reason,
     };
     // First of all nobody finds us any more.

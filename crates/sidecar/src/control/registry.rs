@@ -2,6 +2,7 @@
 //! the probes that bring ejected instances back.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -80,7 +81,7 @@ fn warn(error: &outrider_lookup::registry::Error) {
 }
 
 /// Lists us again if somebody has cleaned the folder.
-pub(crate) async fn keep(announcement: &mut Option<Announcement>) {
+pub(crate) async fn keep(announcement: &mut Option<Announcement>) -> Infallible {
     let mut ticks = tokio::time::interval(Duration::from_secs(30));
     loop {
         ticks.tick().await;

@@ -119,6 +119,7 @@ mod tests {
 
     #[test]
     fn checked_in_types_match_the_definitions() {
-        assert_eq!(check(), Ok("3 generated files are up to date".to_owned()));
+        let checked = check();
+        assert!(checked.is_ok(), "{checked:?}");
     }
 }

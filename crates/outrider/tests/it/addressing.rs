@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use outrider_testkit::{Mesh, RawApp, unique_id};
 
 use crate::support::{
-    BIN, NO_TARGET, assert_error, base64, eventually, failed, invoke, mesh, sidecar, taken,
+    BIN, NO_TARGET, assert_error, base64, closed_port, eventually, failed, invoke, mesh, sidecar,
+    taken,
 };
 
 type Headers<'a> = &'a [(&'a str, &'a str)];
@@ -335,6 +336,7 @@ async fn an_app_that_is_not_there_is_reported_with_its_address() {
     let (own, remote) = (caller_app.addr(), callee_app.addr());
     caller_app.stop().await;
     callee_app.stop().await;
+    let _held = [own, remote].map(|addr| closed_port(addr.port()));
     let refused = |verb: &str, addr| {
         format!(r#"{verb} "http://{addr}/foo": dial tcp {addr}: connect: connection refused"#)
     };

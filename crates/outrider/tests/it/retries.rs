@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use h2::Reason;
 use outrider_lookup::registry::Announcement;
-use outrider_testkit::{Gate, RawApp, Script, Signal, free_ports, request, unique_id};
+use outrider_testkit::{Gate, RawApp, Script, Signal, request, unique_id};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::as_caller::{caller, get, head};
 use crate::peer::{Act, Callee, announce};
-use crate::support::{assert_error, eventually, failed, invoke, sidecar};
+use crate::support::{assert_error, closed_port, eventually, failed, invoke, sidecar};
 
 #[tokio::test]
 async fn a_stream_the_peer_did_not_look_at_is_sent_again() {
@@ -146,7 +146,7 @@ async fn an_unavailable_peer_is_asked_again_where_that_does_no_harm() {
 
 #[tokio::test]
 async fn a_port_that_is_closed_is_tried_for_three_seconds() {
-    let [port] = free_ports().unwrap();
+    let (_held, port) = closed_port(0);
     let id = unique_id("closed");
     let _announcement = announce(&id, port);
     let caller = caller().await;
@@ -192,7 +192,7 @@ async fn a_dead_instance_beside_a_living_one_fails_no_call() {
     let app = RawApp::echo().await.unwrap();
     let living = sidecar().app_port(app.port()).start().await.unwrap();
     let caller = caller().await;
-    let [port] = free_ports().unwrap();
+    let (_held, port) = closed_port(0);
     let _dead = announce(living.app_id(), port);
     let target = invoke(living.app_id(), "x");
     let started = Instant::now();

@@ -6,7 +6,7 @@ use outrider_testkit::{RawApp, RawClient, Script, Signal, free_ports, unique_id}
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
-use crate::support::{eventually, failed, invoke, sidecar};
+use crate::support::{closed_port, eventually, failed, invoke, sidecar};
 
 #[tokio::test]
 async fn what_is_logged_on_the_way_is_what_tools_look_for() {
@@ -148,7 +148,7 @@ async fn while_the_app_is_awaited_only_calls_to_it_fail() {
 
 #[tokio::test]
 async fn a_long_wait_for_the_app_is_told_now_and_then() {
-    let [port] = free_ports().unwrap();
+    let (_held, port) = closed_port(0);
     let sidecar = sidecar().app_port(port).spawn().unwrap();
     let text = format!("waiting for application to listen on port {port}");
     sidecar.wait_line(&text).await.unwrap();
@@ -189,7 +189,7 @@ async fn the_api_can_be_a_socket_file() {
 
 #[tokio::test]
 async fn a_signal_while_the_app_is_awaited_is_a_clean_end() {
-    let [port] = free_ports().unwrap();
+    let (_held, port) = closed_port(0);
     for signal in [Signal::Int, Signal::Term] {
         let mut sidecar = sidecar().app_port(port).spawn().unwrap();
         sidecar.wait_line("waiting on port").await.unwrap();

@@ -1,10 +1,12 @@
 //! What several subjects share: the binary, error bodies, a table's way of failing.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use outrider_testkit::{Mesh, RawApp, RawRequest, RawResponse, SidecarBuilder, unique_id};
+use tokio::net::TcpSocket;
 
 /// The binary under test.
 pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_outrider");
@@ -79,6 +81,19 @@ pub(crate) async fn taken(app: &RawApp) -> RawRequest {
     let req = app.last_request().await.unwrap();
     app.clear();
     req
+}
+
+/// A port that refuses connections for as long as it is held: bound, so that nobody else gets it,
+/// and not listening. 0 takes any.
+pub(crate) fn closed_port(port: u16) -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    // Connections that have just ended there do not matter.
+    socket.set_reuseaddr(true).unwrap();
+    socket
+        .bind(SocketAddr::from(([127, 0, 0, 1], port)))
+        .unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
 
 /// Tries again until `check` holds, for things that nothing announces.

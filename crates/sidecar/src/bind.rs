@@ -36,8 +36,8 @@ pub(crate) enum Error {
     },
     /// A Unix socket could not be made.
     #[error(
-        "failed to start {server}: listen unix {path}: {cause} (remove the file if no other \
-         sidecar uses it)"
+        "failed to start {server}: listen unix {path}: bind: {cause} (remove the file if no \
+         other sidecar uses it)"
     )]
     Unix {
         /// The server's name.
@@ -45,7 +45,7 @@ pub(crate) enum Error {
         /// The socket's path.
         path: PathBuf,
         /// What the system says.
-        cause: io::Error,
+        cause: String,
     },
 }
 
@@ -212,7 +212,7 @@ pub(crate) fn bind_unix(server: &'static str, path: &Path) -> Result<UnixBound, 
         Err(cause) => Err(Error::Unix {
             server,
             path: path.to_owned(),
-            cause,
+            cause: text(&cause),
         }),
     }
 }

@@ -1,5 +1,6 @@
 //! Words that every part of outrider shares. Nothing here does I/O or knows HTTP or gRPC.
 
+pub mod calendar;
 pub mod duration;
 pub mod host;
 pub mod ids;

@@ -9,13 +9,13 @@ mod routes;
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use outrider_lookup::{Instance, Instances};
-use outrider_wire::{Fields, grpc::Code, headers::to_http};
+use outrider_wire::grpc::Code;
 use tokio::time::Instant;
 
 pub(crate) use routes::Routes;
 
 use crate::{
-    call::{Body, Call, Fault, Kind, Reply, fault::Repeat},
+    call::{Body, Call, Fault, Kind, Reply, fault::Repeat, request::relayed},
     inbound::{Arrival, deliver},
     lane::Lane,
     link::client::{self, Outgoing},
@@ -110,24 +110,9 @@ async fn to_self(lane: &Rc<Lane>, mut call: Call) -> Result<Reply, Fault> {
         },
     )
     .await?;
-    reply.fields = relayed(&reply.fields);
+    let content_type = reply.fields.get("content-type").unwrap_or_default();
+    reply.fields = relayed(&reply.fields, content_type);
     Ok(reply)
-}
-
-/// The fields of an answer as they reach the caller (contract `http-api.md` 7).
-pub(crate) fn relayed(fields: &Fields) -> Fields {
-    let mut out = Fields::with_capacity(fields.text_len() + 128, fields.len() + 4);
-    let trace = to_http(fields, |name, value| out.push(name, value));
-    if let Some(traceparent) = trace.traceparent {
-        out.push(b"Traceparent", traceparent);
-        if let Some(tracestate) = trace.tracestate {
-            out.push(b"Tracestate", tracestate);
-        }
-    }
-    if let Some(content_type) = fields.get("content-type") {
-        out.push(b"Content-Type", content_type);
-    }
-    out
 }
 
 /// One call's attempts.

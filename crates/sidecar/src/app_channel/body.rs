@@ -42,6 +42,10 @@ pub(super) async fn upload(
             return Ok(());
         }
         out.clear();
+        if framed == Framed::Length(sent) {
+            // All that was promised: the sender's end, which may come separately, adds nothing.
+            return Ok(());
+        }
         let Some(piece) = body.data().await else {
             break;
         };

@@ -1,6 +1,6 @@
 //! What a call asks for and what comes back, free of any protocol's framing.
 
-use outrider_wire::{Fields, envelope::Verb};
+use outrider_wire::{Fields, envelope::Verb, headers::to_http};
 
 use super::{Body, Target};
 
@@ -75,4 +75,20 @@ pub(crate) struct Reply {
     pub fields: Fields,
     /// The body.
     pub body: Body,
+}
+
+/// The fields of an answer as they reach the caller (contract `http-api.md` 7).
+pub(crate) fn relayed(fields: &Fields, content_type: &[u8]) -> Fields {
+    let mut out = Fields::with_capacity(fields.text_len() + 128, fields.len() + 4);
+    let trace = to_http(fields, |name, value| out.push(name, value));
+    if let Some(traceparent) = trace.traceparent {
+        out.push(b"Traceparent", traceparent);
+        if let Some(tracestate) = trace.tracestate {
+            out.push(b"Tracestate", tracestate);
+        }
+    }
+    if !content_type.is_empty() {
+        out.push(b"Content-Type", content_type);
+    }
+    out
 }

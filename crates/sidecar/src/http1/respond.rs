@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use outrider_core::calendar::civil_from_days;
 use outrider_wire::http1::{
     Version, finish_head, push_chunk, push_decimal, push_field, push_status_line,
 };
@@ -292,11 +293,12 @@ fn imf_fixdate(seconds: u64) -> [u8; 29] {
         b"Dec",
     ];
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
+    let (year, month, day) = civil_from_days(days.cast_signed());
+    let (year, month, day) = (year.cast_unsigned(), month as usize, day.cast_unsigned());
     let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
     text[..3].copy_from_slice(DAYS[(days % 7) as usize]);
     two(&mut text[5..7], day);
-    text[8..11].copy_from_slice(MONTHS[(month - 1) as usize]);
+    text[8..11].copy_from_slice(MONTHS[month - 1]);
     two(&mut text[12..14], year / 100);
     two(&mut text[14..16], year % 100);
     two(&mut text[17..19], rest / 3600);
@@ -308,19 +310,6 @@ fn imf_fixdate(seconds: u64) -> [u8; 29] {
 fn two(out: &mut [u8], value: u64) {
     out[0] = b'0' + (value / 10 % 10) as u8;
     out[1] = b'0' + (value % 10) as u8;
-}
-
-/// Days since 1970 as year, month and day of the Gregorian calendar.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let of_era = shifted % 146_097;
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

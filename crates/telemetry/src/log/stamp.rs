@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use outrider_core::calendar::civil_from_days;
+
 const NANOS: i128 = 1_000_000_000;
 const DAY_SECONDS: i64 = 86_400;
 
@@ -55,22 +57,6 @@ fn push_offset(out: &mut String, offset: i32) {
     let sign = if minutes < 0 { '-' } else { '+' };
     let minutes = minutes.unsigned_abs();
     let _ = write!(out, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
-}
-
-/// Year, month and day of the proleptic Gregorian calendar, counted in eras of 400 years that
-/// begin on 1 March so that the leap day is the last of its year.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days.saturating_add(719_468);
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = (march_month + 2) % 12 + 1;
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]

@@ -10,12 +10,11 @@ use outrider_wire::{
     Fields,
     envelope::{self, DecodeError, Payload, ResponseParts},
     grpc::Code,
-    headers,
     http1::MAX_FIELDS,
 };
 
 use super::Exchange;
-use crate::call::{Body, BodyError, BodyStream, Call, Fault, Kind, Reply};
+use crate::call::{Body, BodyError, BodyStream, Call, Fault, Kind, Reply, request::relayed};
 
 /// Reads the first message and, if it has already come, the end.
 pub(super) async fn assemble(
@@ -80,17 +79,7 @@ fn reply(parts: &ResponseParts, body: Body, call: &Call) -> Result<Reply, Fault>
         let text = format!("the peer answered with more than {MAX_FIELDS} header fields");
         return Err(Fault::new(Kind::PeerProtocol, text));
     }
-    let mut fields = Fields::with_capacity(parts.fields.text_len() + 128, parts.fields.len() + 4);
-    let trace = headers::to_http(&parts.fields, |name, value| fields.push(name, value));
-    if let Some(traceparent) = trace.traceparent {
-        fields.push(b"Traceparent", traceparent);
-        if let Some(tracestate) = trace.tracestate {
-            fields.push(b"Tracestate", tracestate);
-        }
-    }
-    if !parts.content_type.is_empty() {
-        fields.push(b"Content-Type", parts.content_type.as_bytes());
-    }
+    let mut fields = relayed(&parts.fields, parts.content_type.as_bytes());
     let status = match u16::try_from(parts.status) {
         Ok(status @ (101 | 200..=999)) => status,
         Ok(status @ 100..=199) => {

@@ -71,6 +71,7 @@ async fn statuses_without_a_body_have_none() {
         for head in [
             "HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n",
             "HTTP/1.1 304 Not Modified\r\nX-A: 1\r\nETag: e\r\n\r\n",
+            "HTTP/1.1 304 Not Modified\r\nX-A: 1\r\nContent-Type: a/b\r\n\r\n",
             "HTTP/1.1 304 Not Modified\r\nX-A: 1\r\nContent-Length: 10\r\n\r\n",
         ] {
             mesh.callee_app.answer_once(Script::new().send(head));

@@ -150,10 +150,11 @@ async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Result<Answer, B
         body,
     } = reply;
     let success = (200..400).contains(&status);
-    if fields.get("content-type").is_some_and(<[u8]>::is_empty) {
+    // An answer that says "as you have it" describes no body (Go's server drops the type there).
+    if status == 304 || fields.get("content-type").is_some_and(<[u8]>::is_empty) {
         fields.remove("content-type");
     }
-    let has_type = fields.contains("content-type");
+    let has_type = status == 304 || fields.contains("content-type");
     if success || unsized_body {
         // What is encoded does not show what it is.
         let sniffs = !has_type && !head && !fields.contains("content-encoding");

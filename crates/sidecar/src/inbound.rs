@@ -1,7 +1,7 @@
 //! A call that has reached the callee's sidecar: from here it goes to the app and nowhere else.
 //! Calls of the app to itself enter here too, without a network in between.
 
-use std::{future::poll_fn, task::Poll, time::Duration};
+use std::time::Duration;
 
 use outrider_core::{path::push_escaped_path, quote::quote};
 use outrider_wire::{
@@ -13,7 +13,7 @@ use outrider_wire::{
 
 use crate::{
     app_channel::{AppRequest, http::FRAMING_ROOM},
-    call::{Body, BodyError, Fault, Kind, Reply, body::prefixed},
+    call::{Body, Fault, Kind, Reply},
     lane::Lane,
 };
 
@@ -64,9 +64,12 @@ pub(crate) async fn deliver(lane: &Lane, arrival: Arrival<'_>) -> Result<Reply, 
     }
     let verb = arrival.verb.as_str();
     let mut arrival = arrival;
-    arrival.body = if_any(arrival.body)
+    // A body that turns out to be empty is none.
+    arrival.body = arrival
+        .body
+        .begun()
         .await
-        .map_err(|e| Fault::new(Kind::BadBody, e.to_string()))?;
+        .map_err(|error| Fault::new(Kind::BadBody, error.to_string()))?;
     check_percent(channel.addr(), arrival.method)?;
     let length = declared_length(arrival.fields)?.or(arrival.length);
     let mut head = Vec::with_capacity(512 + arrival.fields.text_len());
@@ -101,19 +104,6 @@ pub(crate) async fn deliver(lane: &Lane, arrival: Arrival<'_>) -> Result<Reply, 
         fields,
         body,
     })
-}
-
-/// A body that turns out to be empty is none; what has been read is put back.
-async fn if_any(mut body: Body) -> Result<Body, BodyError> {
-    if !matches!(body, Body::Stream(_)) {
-        return Ok(body);
-    }
-    let first = poll_fn(|cx| Poll::Ready(body.poll_data(cx))).await;
-    match first {
-        Poll::Pending => Ok(body),
-        Poll::Ready(None) => Ok(Body::Empty),
-        Poll::Ready(Some(piece)) => Ok(prefixed(piece?, body)),
-    }
 }
 
 /// A `%` that begins no escape is refused, as the reference's client does when it reads the URL it

@@ -86,6 +86,21 @@ impl Body {
         poll_fn(|cx| self.poll_data(cx)).await
     }
 
+    /// What has come already, without waiting: the next piece, or nothing.
+    pub(crate) async fn ready(&mut self) -> Result<Bytes, BodyError> {
+        let polled = poll_fn(|cx| Poll::Ready(self.poll_data(cx))).await;
+        match polled {
+            Poll::Ready(Some(piece)) => piece,
+            Poll::Ready(None) | Poll::Pending => Ok(Bytes::new()),
+        }
+    }
+
+    /// The same body, known to be good as far as it has come, and empty if it has ended already.
+    pub(crate) async fn begun(mut self) -> Result<Self, BodyError> {
+        let first = self.ready().await?;
+        Ok(prefixed(first, self))
+    }
+
     /// True if no byte is left, as far as that is known without waiting.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
@@ -142,10 +157,13 @@ impl BodyStream for Prefixed {
     }
 }
 
-/// A body with its first piece put back in front.
+/// A body with its first piece, if there is one, put back in front.
 pub(crate) fn prefixed(first: Bytes, rest: Body) -> Body {
+    if first.is_empty() {
+        return rest;
+    }
     match rest {
-        Body::Empty => Body::whole(first),
+        Body::Empty => Body::Whole(first),
         rest => Body::Stream(Box::new(Prefixed {
             first: Some(first),
             rest,

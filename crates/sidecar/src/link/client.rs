@@ -24,7 +24,7 @@ use super::{
     pool::{Link, StreamGuard},
     upload::{PIECE, UploadError, upload},
 };
-use crate::call::{Body, Call, Fault, Kind, Reply};
+use crate::call::{Body, Call, Fault, Kind, Reply, body::prefixed};
 
 use failure::{lost, unprocessed_or_lost};
 
@@ -100,27 +100,17 @@ async fn open(
 ) -> Result<Exchange, Fault> {
     // Before the body is touched: a connection that takes no more calls leaves it whole for another.
     let ready = ready(link).await?;
-    let first = poll_fn(|cx| {
-        Poll::Ready(match body.poll_data(cx) {
-            Poll::Ready(Some(piece)) => Some(piece),
-            Poll::Ready(None) | Poll::Pending => None,
-        })
-    })
-    .await
-    .transpose()
-    .map_err(|error| Fault::new(Kind::BadBody, error.to_string()))?;
-    let mut first = first.unwrap_or_default();
+    let mut first = body
+        .ready()
+        .await
+        .map_err(|error| Fault::new(Kind::BadBody, error.to_string()))?;
     let piece = first.split_to(first.len().min(PIECE));
     let payload = (!piece.is_empty()).then_some((0, &piece[..]));
     let text = out.call.fields.text_len() + out.call.method.len() + out.call.query.len();
     let mut message = BytesMut::with_capacity(text + piece.len() + 768);
     envelope::encode_request(&mut message, &head(out), payload).map_err(|e| bad_field(&e))?;
     let (response, mut send) = send_headers(ready, link, out, STREAM_PATH)?;
-    let rest = if first.is_empty() {
-        body
-    } else {
-        crate::call::body::prefixed(first, body)
-    };
+    let rest = prefixed(first, body);
     let whole = rest.is_empty();
     send.send_data(message.freeze(), whole)
         .map_err(|e| lost(&e))?;

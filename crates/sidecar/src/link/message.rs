@@ -5,7 +5,9 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::RecvStream;
 use http::HeaderMap;
-use outrider_wire::grpc::FrameReader;
+use outrider_wire::{envelope::Payload, grpc::FrameReader};
+
+use crate::call::BodyError;
 
 /// Reads messages off one stream. Window credit goes back to the sender as messages are taken.
 pub(crate) struct Messages {
@@ -82,5 +84,25 @@ impl Messages {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<HeaderMap>, h2::Error>> {
         self.recv.poll_trailers(cx)
+    }
+}
+
+/// Numbers of payloads in one direction, from 0 without gaps (contract `sidecar-protocol.md` 15.4).
+#[derive(Default)]
+pub(crate) struct Sequence {
+    expected: u64,
+}
+
+impl Sequence {
+    /// The payload's bytes, if it is the next one.
+    pub(crate) fn check(&mut self, payload: Payload) -> Result<Bytes, BodyError> {
+        if payload.seq != self.expected {
+            return Err(BodyError::Broken(format!(
+                "invalid sequence number received: {} (expected: {})",
+                payload.seq, self.expected
+            )));
+        }
+        self.expected += 1;
+        Ok(payload.data)
     }
 }

@@ -1,6 +1,9 @@
 //! A body on its way into a gRPC stream, piece by piece, as fast as the receiver takes it.
 
-use std::future::{Future, poll_fn};
+use std::{
+    future::{Future, poll_fn},
+    task::Poll,
+};
 
 use bytes::{Bytes, BytesMut};
 use h2::SendStream;
@@ -21,54 +24,54 @@ pub(crate) enum UploadError {
     Stopped,
 }
 
-/// Sends the rest of `body`, numbered from `seq`, and ends the stream.
+/// Sends the rest of `body`, numbered from `seq`, and ends the stream. A body that breaks resets
+/// it: the call must not look complete.
 pub(crate) async fn upload(
     mut body: Body,
     mut send: SendStream<Bytes>,
-    mut seq: u64,
+    seq: u64,
 ) -> Result<(), UploadError> {
-    while let Some(piece) = next_or_reset(&mut body, &mut send).await {
-        let piece = match piece? {
-            Ok(piece) => piece,
-            Err(error) => {
+    let sent = send_pieces(&mut body, &mut send, seq).await;
+    match sent {
+        Ok(()) => send
+            .send_data(Bytes::new(), true)
+            .map_err(|_| UploadError::Stopped),
+        Err(error) => {
+            if let UploadError::Body(_) = error {
                 send.send_reset(h2::Reason::CANCEL);
-                return Err(UploadError::Body(error));
             }
-        };
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let part = rest.split_to(rest.len().min(PIECE));
-            send_message(&mut send, part, &mut seq).await?;
+            Err(error)
         }
     }
-    send.send_data(Bytes::new(), true)
-        .map_err(|_| UploadError::Stopped)
 }
 
-/// The next piece of the body, unless the receiver resets the stream first.
-async fn next_or_reset(
+/// Sends `body` to its end, numbered from `seq`, until the receiver resets the stream. What ends
+/// the stream is the caller's to say.
+pub(crate) async fn send_pieces(
     body: &mut Body,
     send: &mut SendStream<Bytes>,
-) -> Option<Result<Result<Bytes, BodyError>, UploadError>> {
-    poll_fn(|cx| match body.poll_data(cx) {
-        std::task::Poll::Pending => send.poll_reset(cx).map(|_| Some(Err(UploadError::Stopped))),
-        ready => ready.map(|piece| piece.map(Ok)),
-    })
-    .await
-}
-
-async fn send_message(
-    send: &mut SendStream<Bytes>,
-    data: Bytes,
-    seq: &mut u64,
+    mut seq: u64,
 ) -> Result<(), UploadError> {
-    let mut out = BytesMut::with_capacity(data.len() + 32);
-    // A piece is far below what gRPC can frame.
-    envelope::encode_payload(&mut out, *seq, &data).map_err(|_| UploadError::Stopped)?;
-    *seq += 1;
-    wait_for_window(send).await?;
-    send.send_data(out.freeze(), false)
-        .map_err(|_| UploadError::Stopped)
+    loop {
+        let piece = poll_fn(|cx| match body.poll_data(cx) {
+            Poll::Pending => send.poll_reset(cx).map(|_| Err(UploadError::Stopped)),
+            ready => ready.map(|piece| piece.transpose().map_err(UploadError::Body)),
+        })
+        .await?;
+        let Some(mut piece) = piece else {
+            return Ok(());
+        };
+        while !piece.is_empty() {
+            let part = piece.split_to(piece.len().min(PIECE));
+            let mut out = BytesMut::with_capacity(part.len() + 32);
+            // A piece is far below what gRPC can frame.
+            envelope::encode_payload(&mut out, seq, &part).map_err(|_| UploadError::Stopped)?;
+            seq += 1;
+            wait_beside(send, body).await?;
+            send.send_data(out.freeze(), false)
+                .map_err(|_| UploadError::Stopped)?;
+        }
+    }
 }
 
 /// [`wait_for_window`], while what accompanies `body` goes on.

@@ -9,10 +9,10 @@ use outrider_wire::{
 };
 
 use crate::{
-    call::{Body, Fault, Kind, Reply},
+    call::{Fault, Kind, Reply, body::prefixed},
     link::{
         client::FAULT_TRAILER,
-        upload::{PIECE, UploadError, wait_beside, wait_for_window},
+        upload::{PIECE, UploadError, send_pieces, wait_for_window},
     },
 };
 
@@ -67,15 +67,10 @@ pub(super) async fn stream(respond: &mut SendResponse<Bytes>, reply: Reply) -> R
         fields,
         mut body,
     } = reply;
-    let first = std::future::poll_fn(|cx| {
-        std::task::Poll::Ready(match body.poll_data(cx) {
-            std::task::Poll::Ready(Some(piece)) => piece.map(Some),
-            _ => Ok(None),
-        })
-    })
-    .await
-    .map_err(|error| Fault::new(Kind::PeerStatus(Code::Unknown), error.to_string()))?;
-    let mut first = first.unwrap_or_default();
+    let mut first = body
+        .ready()
+        .await
+        .map_err(|error| Fault::new(Kind::PeerStatus(Code::Unknown), error.to_string()))?;
     let piece = first.split_to(first.len().min(PIECE));
     let payload = (!piece.is_empty()).then_some((0, &piece[..]));
     let content_type = fields.get("content-type").unwrap_or_default();
@@ -95,16 +90,8 @@ pub(super) async fn stream(respond: &mut SendResponse<Bytes>, reply: Reply) -> R
     if send.send_data(message.freeze(), false).is_err() {
         return Ok(());
     }
-    let rest = if first.is_empty() {
-        body
-    } else {
-        crate::call::body::prefixed(first, body)
-    };
-    let end = if rest.is_empty() {
-        Ok(())
-    } else {
-        pieces(rest, &mut send, u64::from(payload.is_some())).await
-    };
+    let mut rest = prefixed(first, body);
+    let end = send_pieces(&mut rest, &mut send, u64::from(payload.is_some())).await;
     let trailers = match end {
         Ok(()) => status(Code::Ok, ""),
         Err(UploadError::Body(error)) => status(Code::Unknown, &error.to_string()),
@@ -112,34 +99,6 @@ pub(super) async fn stream(respond: &mut SendResponse<Bytes>, reply: Reply) -> R
     };
     let _ = send.send_trailers(trailers);
     Ok(())
-}
-
-/// Sends the pieces behind the first message, until the caller resets the stream.
-async fn pieces(
-    mut body: Body,
-    send: &mut SendStream<Bytes>,
-    mut seq: u64,
-) -> Result<(), UploadError> {
-    loop {
-        let piece = std::future::poll_fn(|cx| match body.poll_data(cx) {
-            std::task::Poll::Pending => send.poll_reset(cx).map(|_| Err(UploadError::Stopped)),
-            ready => ready.map(|piece| piece.transpose().map_err(UploadError::Body)),
-        })
-        .await?;
-        let Some(mut piece) = piece else {
-            return Ok(());
-        };
-        while !piece.is_empty() {
-            let part = piece.split_to(piece.len().min(PIECE));
-            let mut out = BytesMut::with_capacity(part.len() + 32);
-            // A piece is far below what gRPC can frame.
-            envelope::encode_payload(&mut out, seq, &part).map_err(|_| UploadError::Stopped)?;
-            seq += 1;
-            wait_beside(send, &mut body).await?;
-            send.send_data(out.freeze(), false)
-                .map_err(|_| UploadError::Stopped)?;
-        }
-    }
 }
 
 /// Sends the app's answer in the unary form: one message with the whole body.

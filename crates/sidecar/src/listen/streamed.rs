@@ -20,7 +20,7 @@ use crate::{
     call::{Body, BodyError, BodyStream, Fault, Kind, Reply},
     inbound::{Arrival, TIMING, deliver, push_timing},
     lane::Lane,
-    link::message::{MessageError, Messages},
+    link::message::{MessageError, Messages, Sequence},
 };
 
 pub(super) const STREAM_PATH: &str = "/dapr.proto.internals.v1.ServiceInvocation/CallLocalStream";
@@ -48,9 +48,7 @@ pub(super) async fn stream(
         _ => return Err(Fault::new(Kind::PeerStatus(Code::InvalidArgument), MISSING)),
     };
     let mut body = RequestBody::new(messages);
-    let first = payload
-        .map(|payload| body.check(payload.seq, payload.data))
-        .transpose();
+    let first = payload.map(|payload| body.seq.check(payload)).transpose();
     let first = first
         .map_err(|error| Fault::new(Kind::BadBody, error.to_string()))?
         .unwrap_or_default();
@@ -178,26 +176,15 @@ async fn unless_reset(
 /// The body of a streamed call as it arrives.
 struct RequestBody {
     messages: Messages,
-    expected: u64,
+    seq: Sequence,
 }
 
 impl RequestBody {
     fn new(messages: Messages) -> Self {
         Self {
             messages,
-            expected: 0,
+            seq: Sequence::default(),
         }
-    }
-
-    fn check(&mut self, seq: u64, data: Bytes) -> Result<Bytes, BodyError> {
-        if seq != self.expected {
-            return Err(BodyError::Broken(format!(
-                "invalid sequence number received: {seq} (expected: {})",
-                self.expected
-            )));
-        }
-        self.expected += 1;
-        Ok(data)
     }
 
     /// A body value: whole if the stream has ended already.
@@ -255,11 +242,9 @@ impl BodyStream for RequestBody {
             if message.head.as_ref().is_some_and(RequestParts::is_leading) {
                 return broken("request metadata found in non-leading chunk".to_owned());
             }
-            match message.payload {
-                Some(payload) if payload.data.is_empty() && payload.seq == self.expected => {
-                    self.expected += 1;
-                }
-                Some(payload) => return Poll::Ready(Some(self.check(payload.seq, payload.data))),
+            match message.payload.map(|payload| self.seq.check(payload)) {
+                Some(Ok(data)) if data.is_empty() => {}
+                Some(checked) => return Poll::Ready(Some(checked)),
                 None => {}
             }
         }

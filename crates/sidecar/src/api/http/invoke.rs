@@ -1,7 +1,7 @@
 //! Invocation over HTTP: the three ways of naming the target, and the answer's way back
 //! (contract `http-api.md` 3–9).
 
-use std::{borrow::Cow, future::poll_fn, rc::Rc, task::Poll, time::Duration};
+use std::{borrow::Cow, rc::Rc, time::Duration};
 
 use outrider_core::{
     path::{InvalidMethod, invoke_path, method_of_invoke_path, method_of_path},
@@ -161,7 +161,7 @@ async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Result<Answer, B
         let body = if sniffs {
             sniffed(body, &mut fields).await?
         } else {
-            begun(body).await?
+            body.begun().await?
         };
         return Ok(Answer {
             status,
@@ -186,18 +186,6 @@ async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Result<Answer, B
         sizing: Sizing::Length,
         close: status == 101,
     })
-}
-
-/// A body whose first piece, if it has come already, is known to be good.
-async fn begun(mut body: Body) -> Result<Body, BodyError> {
-    if !matches!(body, Body::Stream(_)) {
-        return Ok(body);
-    }
-    match poll_fn(|cx| Poll::Ready(body.poll_data(cx))).await {
-        Poll::Ready(Some(first)) => Ok(prefixed(first?, body)),
-        Poll::Ready(None) => Ok(Body::Empty),
-        Poll::Pending => Ok(body),
-    }
 }
 
 /// Gives a body without a type the one that Go's server would find in its first bytes.

@@ -8,13 +8,14 @@ use std::{
 use bytes::Bytes;
 use outrider_wire::{
     Fields,
-    envelope::{self, DecodeError, Payload, ResponseParts},
+    envelope::{self, DecodeError, ResponseParts},
     grpc::Code,
     http1::MAX_FIELDS,
 };
 
 use super::Exchange;
 use crate::call::{Body, BodyError, BodyStream, Call, Fault, Kind, Reply, request::relayed};
+use crate::link::message::Sequence;
 
 /// Reads the first message and, if it has already come, the end.
 pub(super) async fn assemble(
@@ -124,25 +125,6 @@ fn grpc_status_reply(parts: &ResponseParts, fields: Fields) -> Reply {
         status,
         fields,
         body: Body::whole(body.into()),
-    }
-}
-
-/// Numbers of payloads, from 0 without gaps.
-#[derive(Default)]
-struct Sequence {
-    expected: u64,
-}
-
-impl Sequence {
-    fn check(&mut self, payload: Payload) -> Result<Bytes, BodyError> {
-        if payload.seq != self.expected {
-            return Err(BodyError::Broken(format!(
-                "invalid sequence number received: {} (expected: {})",
-                payload.seq, self.expected
-            )));
-        }
-        self.expected += 1;
-        Ok(payload.data)
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::table::Listing;
-use ejection::Ejection;
+use ejection::{Ejection, Reason};
 use latency::Latency;
 
 /// A sidecar that serves an app, as seen by this process.
@@ -101,8 +101,15 @@ impl Instance {
     /// Takes it out of the choice because a connection to it failed. Reports that arrive during
     /// the pause count as the same failure, so a burst of them does not lengthen it.
     pub fn eject(&self, now: Instant) {
-        self.ejection.eject(self.millis(now));
+        self.ejection.eject(Reason::Connection, self.millis(now));
         self.on_eject.notify_one();
+    }
+
+    /// Takes it out of the choice because its sidecar answers that the app can't be reached. No
+    /// connection can show that the app is back: now and then a call is let through, see
+    /// [`Instances::trial`].
+    pub fn set_aside(&self, now: Instant) {
+        self.ejection.eject(Reason::App, self.millis(now));
     }
 
     /// Whether it is out of the choice until a probe or call succeeds.
@@ -117,15 +124,38 @@ impl Instance {
         self.ejection.try_claim(self.millis(now))
     }
 
-    /// A connection or call succeeded: it is back in the choice.
+    /// A connection succeeded: it is back in the choice if that was what it lacked.
+    pub fn report_connected(&self) {
+        self.ejection.clear_if(Reason::Connection);
+    }
+
+    /// A call succeeded: it is back in the choice.
     pub fn report_success(&self) {
         self.ejection.clear();
     }
 
-    /// When the next probe may be claimed; `None` if it is not ejected.
+    /// When the next connection may be tried; `None` if none is needed.
     pub fn probe_due(&self) -> Option<Instant> {
+        match self.ejection.reason()? {
+            Reason::Connection => self.due(),
+            Reason::App => None,
+        }
+    }
+
+    /// When the next attempt of any kind may be claimed.
+    fn due(&self) -> Option<Instant> {
         let due = self.ejection.due()?;
         Some(self.epoch + Duration::from_millis(due))
+    }
+
+    /// Whether a connection can bring it back into the choice.
+    pub(crate) fn needs_connection(&self) -> bool {
+        self.ejection.reason() == Some(Reason::Connection)
+    }
+
+    /// Whether only a call can bring it back into the choice.
+    fn is_set_aside(&self) -> bool {
+        self.ejection.reason() == Some(Reason::App)
     }
 
     fn millis(&self, now: Instant) -> u64 {

@@ -127,6 +127,8 @@ struct Attempts<'a> {
     /// Timed retries made.
     retries: u32,
     unprocessed: u32,
+    /// An app broke down over this call once; that is not to go round.
+    broke_an_app: bool,
 }
 
 impl<'a> Attempts<'a> {
@@ -141,6 +143,7 @@ impl<'a> Attempts<'a> {
             avoid: Vec::new(),
             retries: 0,
             unprocessed: 0,
+            broke_an_app: false,
         }
     }
 
@@ -152,8 +155,7 @@ impl<'a> Attempts<'a> {
                 return Err(Fault::new(Kind::UnknownApp, text));
             }
             let now = Instant::now();
-            let chosen = instances.choose(&mut || self.lane.random(), &self.avoid, now);
-            let Some(instance) = chosen else {
+            let Some(instance) = self.choose(&instances, now) else {
                 // Every instance has been tried in this round.
                 self.avoid.clear();
                 continue;
@@ -168,6 +170,14 @@ impl<'a> Attempts<'a> {
         }
     }
 
+    fn choose(&self, instances: &Instances, now: Instant) -> Option<Arc<Instance>> {
+        let trial = match self.replay.is_certain() {
+            true => instances.trial(&self.avoid, now),
+            false => None,
+        };
+        trial.or_else(|| instances.choose(&mut || self.lane.random(), &self.avoid, now))
+    }
+
     async fn attempt(&mut self, instance: &Arc<Instance>) -> Result<Reply, Fault> {
         self.outcome.attempts += 1;
         self.outcome.instance = Some(Arc::clone(instance));
@@ -179,7 +189,7 @@ impl<'a> Attempts<'a> {
                 return Err(Fault::new(Kind::PeerUnreachable, error.to_string()));
             }
         };
-        instance.report_success();
+        instance.report_connected();
         let started = Instant::now();
         let in_flight = instance.begin();
         let shared = &self.lane.shared;
@@ -209,6 +219,7 @@ impl<'a> Attempts<'a> {
         }
         drop(in_flight);
         if let Ok(reply) = &reply {
+            instance.report_success();
             let took = started.elapsed();
             self.outcome.took = took;
             instance.record_latency(took, Instant::now());
@@ -250,14 +261,25 @@ impl<'a> Attempts<'a> {
 
     /// Decides about another attempt, and waits for its time.
     async fn again(&mut self, fault: &Fault, instances: &Instances, tried: &Arc<Instance>) -> bool {
+        if fault.repeat() == Repeat::Elsewhere {
+            // Whether or not this call has a second chance, the next ones are spared.
+            tried.set_aside(Instant::now());
+        }
         if !self.replay.is_possible() {
             return false;
         }
-        match fault.kind.repeat() {
+        let idempotent = self.call.is_idempotent();
+        let elsewhere = match fault.repeat() {
             Repeat::Never => return false,
-            Repeat::IfIdempotent if !self.call.is_idempotent() => return false,
-            Repeat::IfIdempotent | Repeat::Always => {}
-        }
+            Repeat::IfIdempotent if !idempotent => return false,
+            Repeat::OnceElsewhere if !idempotent || self.broke_an_app => return false,
+            Repeat::IfIdempotent | Repeat::Always => false,
+            Repeat::OnceElsewhere => {
+                self.broke_an_app = true;
+                true
+            }
+            Repeat::Elsewhere => true,
+        };
         if fault.kind == Kind::PeerUnprocessed && self.unprocessed < UNPROCESSED_LIMIT {
             self.unprocessed += 1;
             return true;
@@ -270,7 +292,7 @@ impl<'a> Attempts<'a> {
         {
             return true;
         }
-        if self.call.unsized_body || self.retries == RETRIES {
+        if elsewhere || self.call.unsized_body || self.retries == RETRIES {
             return false;
         }
         self.retries += 1;

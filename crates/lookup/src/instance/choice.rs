@@ -43,6 +43,14 @@ impl Instances {
             .or_else(|| open().min_by(|a, b| due_first(a, b)))
             .map(Arc::clone)
     }
+
+    /// An instance whose app could not be reached and which a call may try again now; the claim is
+    /// the caller's. A call that can't be repeated elsewhere must not ask.
+    pub fn trial(&self, avoid: &[Arc<Instance>], now: Instant) -> Option<Arc<Instance>> {
+        let mut open = self.all().iter().filter(|it| !is_avoided(it, avoid));
+        open.find(|it| it.is_set_aside() && it.try_probe(now))
+            .map(Arc::clone)
+    }
 }
 
 fn is_avoided(instance: &Instance, avoid: &[Arc<Instance>]) -> bool {
@@ -73,7 +81,7 @@ fn cost(instance: &Instance, latency: Duration) -> u128 {
 }
 
 fn due_first(a: &Arc<Instance>, b: &Arc<Instance>) -> Ordering {
-    a.probe_due().cmp(&b.probe_due())
+    a.due().cmp(&b.due())
 }
 
 /// A number below `limit`, which is not zero.
@@ -198,6 +206,23 @@ mod tests {
             tried.push(next);
         }
         assert!(set.choose(&mut dice(), &tried, now).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_instance_without_its_app_is_tried_by_one_call_at_a_time() {
+        let set = instances(2);
+        let now = Instant::now();
+        set.all()[0].set_aside(now);
+        set.all()[0].report_connected();
+        assert_eq!(shares(&set, now), [0, 1_000]);
+        assert!(set.trial(&[], now).is_none());
+        let later = now + Duration::from_millis(100);
+        assert_eq!(set.all()[0].probe_due(), None, "no connection can tell");
+        let trial = set.trial(&[], later).unwrap();
+        assert_eq!(trial.addr(), "127.0.0.1:1");
+        assert!(set.trial(&[], later).is_none(), "one at a time");
+        trial.report_success();
+        assert!(!trial.is_ejected());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::instance::Instance;
 
 impl Table {
     /// Waits until an ejected instance may be tried again, and claims that attempt. The caller
-    /// connects and reports with [`Instance::report_success`] or [`Instance::eject`].
+    /// connects and reports with [`Instance::report_connected`] or [`Instance::eject`].
     ///
     /// For one prober only: ejections wake a single waiter. Idle, it costs nothing. An instance
     /// that left the table is not probed.
@@ -21,7 +21,10 @@ impl Table {
         loop {
             let snapshot = self.snapshot();
             let now = Instant::now();
-            if let Some(due) = snapshot.instances().find(|it| it.try_probe(now)) {
+            if let Some(due) = snapshot
+                .instances()
+                .find(|it| it.needs_connection() && it.try_probe(now))
+            {
                 return Arc::clone(due);
             }
             let first_due = snapshot.instances().filter_map(|it| it.probe_due()).min();

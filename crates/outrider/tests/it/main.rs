@@ -17,6 +17,7 @@ mod bad_peer;
 mod broken;
 mod cancellation;
 mod cors;
+mod failover;
 mod framing;
 mod h2c;
 mod http1;

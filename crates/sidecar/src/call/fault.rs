@@ -79,6 +79,12 @@ pub(crate) enum Repeat {
     IfIdempotent,
     /// Always: it surely was not processed.
     Always,
+    /// By another instance, if there is one that was not tried: the app surely did not see it, and
+    /// what is wrong is wrong with this instance.
+    Elsewhere,
+    /// By one other instance, if repeating does no harm: the app may have seen it, and may have
+    /// broken down over it.
+    OnceElsewhere,
 }
 
 /// One row of the table.
@@ -103,7 +109,7 @@ impl Kind {
             name,
         };
         use Hop::{App, Link, Peer, Sidecar};
-        use Repeat::{Always, IfIdempotent, Never};
+        use Repeat::{Always, Elsewhere, IfIdempotent, Never, OnceElsewhere};
         match self {
             Self::NoTarget => row(404, Code::InvalidArgument, Sidecar, Never, "no-target"),
             Self::InvalidTarget => row(500, Code::Internal, Sidecar, Never, "invalid-target"),
@@ -114,10 +120,10 @@ impl Kind {
             Self::UnknownApp => row(500, Code::Internal, Sidecar, Never, "unknown-app"),
             Self::BadBody => row(500, Code::Internal, Sidecar, Never, "bad-body"),
             Self::BadField => row(500, Code::Internal, Sidecar, Never, "bad-field"),
-            Self::NoApp => row(500, Code::Internal, App, Never, "no-app"),
-            Self::AppUnhealthy => row(500, Code::Internal, App, Never, "app-unhealthy"),
-            Self::AppUnreachable => row(500, Code::Internal, App, Never, "app-unreachable"),
-            Self::AppBroken => row(500, Code::Internal, App, Never, "app-broken"),
+            Self::NoApp => row(500, Code::Internal, App, Elsewhere, "no-app"),
+            Self::AppUnhealthy => row(500, Code::Internal, App, Elsewhere, "app-unhealthy"),
+            Self::AppUnreachable => row(500, Code::Internal, App, Elsewhere, "app-unreachable"),
+            Self::AppBroken => row(500, Code::Internal, App, OnceElsewhere, "app-broken"),
             Self::PeerUnreachable => row(500, Code::Unavailable, Link, Always, "peer-unreachable"),
             Self::PeerUnprocessed => row(500, Code::Unavailable, Link, Always, "peer-unprocessed"),
             Self::PeerLost => row(500, Code::Unavailable, Link, IfIdempotent, "peer-lost"),
@@ -133,9 +139,16 @@ impl Kind {
         }
     }
 
-    /// When the request may be sent again by itself.
-    pub(crate) fn repeat(self) -> Repeat {
-        self.row().repeat
+    /// The kinds that a callee's sidecar tells of its app, by their words.
+    fn of_app(name: &str) -> Option<Self> {
+        [
+            Self::NoApp,
+            Self::AppUnhealthy,
+            Self::AppUnreachable,
+            Self::AppBroken,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
     }
 
     /// The word for this kind in headers, trailers and logs.
@@ -194,6 +207,13 @@ impl Fault {
         } else {
             self.message.clone()
         }
+    }
+
+    /// When the request may be sent again by itself. What the callee's sidecar says of its app
+    /// counts more than the status it says it with.
+    pub(crate) fn repeat(&self) -> Repeat {
+        let kind = self.peer_kind.as_deref().and_then(Kind::of_app);
+        kind.unwrap_or(self.kind).row().repeat
     }
 
     /// HTTP status of the API's answer.
@@ -310,6 +330,23 @@ mod tests {
             method.peer_status(),
             (Code::InvalidArgument, "invalid method: x".into())
         );
+    }
+
+    #[test]
+    fn a_peer_without_its_app_is_left_for_another() {
+        let mut fault = Fault::new(Kind::PeerStatus(Code::Internal), "");
+        assert_eq!(fault.repeat(), Repeat::Never);
+        for (word, repeat) in [
+            ("app-unreachable", Repeat::Elsewhere),
+            ("app-unhealthy", Repeat::Elsewhere),
+            ("no-app", Repeat::Elsewhere),
+            ("app-broken", Repeat::OnceElsewhere),
+            ("denied", Repeat::Never),
+            ("peer-unreachable", Repeat::Never),
+        ] {
+            fault.peer_kind = Some(word.into());
+            assert_eq!(fault.repeat(), repeat, "{word}");
+        }
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub(crate) async fn probe_ejected(shared: Arc<Shared>) {
         let instance = shared.table.next_probe().await;
         spawn_local(async move {
             match connect(&instance).await {
-                Ok(_) => instance.report_success(),
+                Ok(_) => instance.report_connected(),
                 Err(_) => instance.eject(Instant::now()),
             }
         });

@@ -63,6 +63,11 @@ impl Replay {
         }
     }
 
+    /// True if another attempt will have the whole body, whatever the next one takes of it.
+    pub(super) fn is_certain(&self) -> bool {
+        matches!(self.kept, Kept::Whole(_))
+    }
+
     /// True if another attempt would have the whole body.
     pub(super) fn is_possible(&self) -> bool {
         match &self.kept {

@@ -1,7 +1,9 @@
 //! Words that every part of outrider shares. Nothing here does I/O or knows HTTP or gRPC.
 
+pub mod base64;
 pub mod calendar;
 pub mod duration;
+pub mod go_json;
 pub mod host;
 pub mod ids;
 pub mod json;
@@ -9,3 +11,4 @@ pub mod path;
 pub mod quantity;
 pub mod quote;
 pub mod sniff;
+pub mod sqlite_dsn;

@@ -234,6 +234,33 @@ pub const GRPC_HEALTHPROBES_ROUNDTRIP_LATENCY: Description = Description {
     labels: GRPC_PROBE,
 };
 
+// 4.2, errors.
+
+/// Counter: each error answered, only with `recordErrorCodes`.
+pub const ERROR_CODE: Description = Description {
+    name: "dapr_error_code_total",
+    help: "Errors answered to clients, by code.",
+    labels: &["app_id", "category", "error_code"],
+};
+
+// state.md 8.
+
+const STATE: &[&str] = &["app_id", "component", "namespace", "operation", "success"];
+
+/// Counter: each call of a state store; `component` is its name.
+pub const STATE_COUNT: Description = Description {
+    name: "dapr_component_state_count",
+    help: "Operations done by state stores.",
+    labels: STATE,
+};
+
+/// Histogram of fractional milliseconds.
+pub const STATE_LATENCIES: Description = Description {
+    name: "dapr_component_state_latencies",
+    help: "Milliseconds that state stores took.",
+    labels: STATE,
+};
+
 // 4.3, service invocation.
 
 /// Counter, caller: each attempt; `type` is `unary` or `streaming`.
@@ -269,4 +296,27 @@ pub const INVOCATION_RES_SENT: Description = Description {
     name: "dapr_runtime_service_invocation_res_sent_total",
     help: "Responses sent to other apps.",
     labels: &["app_id", "dst_app_id", "status"],
+};
+
+// Components (state contract 1.4).
+
+/// Counter: components that came to work, reloads included.
+pub const COMPONENT_LOADED: Description = Description {
+    name: "dapr_runtime_component_loaded",
+    help: "Components that were loaded.",
+    labels: APP,
+};
+
+/// Counter: the same by type, which is under `component`.
+pub const COMPONENT_INIT: Description = Description {
+    name: "dapr_runtime_component_init_total",
+    help: "Components that were initialised, by type.",
+    labels: &["app_id", "component"],
+};
+
+/// Counter; `reason` is `creation` or `init`.
+pub const COMPONENT_INIT_FAIL: Description = Description {
+    name: "dapr_runtime_component_init_fail_total",
+    help: "Components that could not be made or started.",
+    labels: &["app_id", "component", "componentName", "reason"],
 };

@@ -93,3 +93,92 @@ pub struct StreamPayload {
     #[prost(uint64, tag = "2")]
     pub seq: u64,
 }
+/// The version of a stored value. An empty one asks for nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Etag {
+    #[prost(string, tag = "1")]
+    pub value: ::prost::alloc::string::String,
+}
+/// How a write or a read is to be done. Numbers that are not listed mean the same as 0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StateOptions {
+    #[prost(enumeration = "state_options::StateConcurrency", tag = "1")]
+    pub concurrency: i32,
+    #[prost(enumeration = "state_options::StateConsistency", tag = "2")]
+    pub consistency: i32,
+}
+/// Nested message and enum types in `StateOptions`.
+pub mod state_options {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum StateConcurrency {
+        ConcurrencyUnspecified = 0,
+        ConcurrencyFirstWrite = 1,
+        ConcurrencyLastWrite = 2,
+    }
+    impl StateConcurrency {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::ConcurrencyUnspecified => "CONCURRENCY_UNSPECIFIED",
+                Self::ConcurrencyFirstWrite => "CONCURRENCY_FIRST_WRITE",
+                Self::ConcurrencyLastWrite => "CONCURRENCY_LAST_WRITE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "CONCURRENCY_UNSPECIFIED" => Some(Self::ConcurrencyUnspecified),
+                "CONCURRENCY_FIRST_WRITE" => Some(Self::ConcurrencyFirstWrite),
+                "CONCURRENCY_LAST_WRITE" => Some(Self::ConcurrencyLastWrite),
+                _ => None,
+            }
+        }
+    }
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum StateConsistency {
+        ConsistencyUnspecified = 0,
+        ConsistencyEventual = 1,
+        ConsistencyStrong = 2,
+    }
+    impl StateConsistency {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::ConsistencyUnspecified => "CONSISTENCY_UNSPECIFIED",
+                Self::ConsistencyEventual => "CONSISTENCY_EVENTUAL",
+                Self::ConsistencyStrong => "CONSISTENCY_STRONG",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "CONSISTENCY_UNSPECIFIED" => Some(Self::ConsistencyUnspecified),
+                "CONSISTENCY_EVENTUAL" => Some(Self::ConsistencyEventual),
+                "CONSISTENCY_STRONG" => Some(Self::ConsistencyStrong),
+                _ => None,
+            }
+        }
+    }
+}
+/// A value to be kept under a key.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StateItem {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub value: ::prost::bytes::Bytes,
+    #[prost(message, optional, tag = "3")]
+    pub etag: ::core::option::Option<Etag>,
+    #[prost(btree_map = "string, string", tag = "4")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "5")]
+    pub options: ::core::option::Option<StateOptions>,
+}

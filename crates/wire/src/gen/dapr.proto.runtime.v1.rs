@@ -9,3 +9,221 @@ pub struct InvokeServiceRequest {
     #[prost(message, optional, tag = "3")]
     pub message: ::core::option::Option<super::super::common::v1::InvokeRequest>,
 }
+/// State: contract of the HTTP API, values as bytes.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetStateRequest {
+    #[prost(string, tag = "1")]
+    pub store_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(enumeration = "super::super::common::v1::state_options::StateConsistency", tag = "3")]
+    pub consistency: i32,
+    #[prost(btree_map = "string, string", tag = "4")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+}
+/// All empty if nothing is stored.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetStateResponse {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub data: ::prost::bytes::Bytes,
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetBulkStateRequest {
+    #[prost(string, tag = "1")]
+    pub store_name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(int32, tag = "3")]
+    pub parallelism: i32,
+    #[prost(btree_map = "string, string", tag = "4")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetBulkStateResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<BulkStateItem>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BulkStateItem {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub data: ::prost::bytes::Bytes,
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub error: ::prost::alloc::string::String,
+    #[prost(btree_map = "string, string", tag = "5")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SaveStateRequest {
+    #[prost(string, tag = "1")]
+    pub store_name: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub states: ::prost::alloc::vec::Vec<super::super::common::v1::StateItem>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeleteStateRequest {
+    #[prost(string, tag = "1")]
+    pub store_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub etag: ::core::option::Option<super::super::common::v1::Etag>,
+    #[prost(message, optional, tag = "4")]
+    pub options: ::core::option::Option<super::super::common::v1::StateOptions>,
+    #[prost(btree_map = "string, string", tag = "5")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeleteBulkStateRequest {
+    #[prost(string, tag = "1")]
+    pub store_name: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub states: ::prost::alloc::vec::Vec<super::super::common::v1::StateItem>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransactionalStateOperation {
+    /// "upsert" or "delete".
+    #[prost(string, tag = "1")]
+    pub operation_type: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub request: ::core::option::Option<super::super::common::v1::StateItem>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExecuteStateTransactionRequest {
+    #[prost(string, tag = "1")]
+    pub store_name: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub operations: ::prost::alloc::vec::Vec<TransactionalStateOperation>,
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryStateRequest {
+    #[prost(string, tag = "1")]
+    pub store_name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub query: ::prost::alloc::string::String,
+    #[prost(btree_map = "string, string", tag = "3")]
+    pub metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetMetadataRequest {
+}
+/// What this sidecar is. Lists of parts that it does not have are always empty and left out here.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetMetadataResponse {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub registered_components: ::prost::alloc::vec::Vec<RegisteredComponents>,
+    #[prost(btree_map = "string, string", tag = "4")]
+    pub extended_metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "7")]
+    pub app_connection_properties: ::core::option::Option<AppConnectionProperties>,
+    #[prost(string, tag = "8")]
+    pub runtime_version: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "9")]
+    pub enabled_features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "10")]
+    pub actor_runtime: ::core::option::Option<ActorRuntime>,
+    #[prost(message, optional, tag = "12")]
+    pub workflows: ::core::option::Option<MetadataWorkflows>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisteredComponents {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub r#type: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub version: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppConnectionProperties {
+    #[prost(int32, tag = "1")]
+    pub port: i32,
+    #[prost(string, tag = "2")]
+    pub protocol: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub channel_address: ::prost::alloc::string::String,
+    #[prost(int32, tag = "4")]
+    pub max_concurrency: i32,
+    #[prost(message, optional, tag = "5")]
+    pub health: ::core::option::Option<AppConnectionHealthProperties>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppConnectionHealthProperties {
+    #[prost(string, tag = "1")]
+    pub health_check_path: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub health_probe_interval: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub health_probe_timeout: ::prost::alloc::string::String,
+    #[prost(int32, tag = "4")]
+    pub health_threshold: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ActorRuntime {
+    #[prost(enumeration = "actor_runtime::ActorRuntimeStatus", tag = "1")]
+    pub runtime_status: i32,
+    #[prost(bool, tag = "3")]
+    pub host_ready: bool,
+    #[prost(string, tag = "4")]
+    pub placement: ::prost::alloc::string::String,
+}
+/// Nested message and enum types in `ActorRuntime`.
+pub mod actor_runtime {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+    #[repr(i32)]
+    pub enum ActorRuntimeStatus {
+        Initializing = 0,
+        Disabled = 1,
+        Running = 2,
+    }
+    impl ActorRuntimeStatus {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Initializing => "INITIALIZING",
+                Self::Disabled => "DISABLED",
+                Self::Running => "RUNNING",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "INITIALIZING" => Some(Self::Initializing),
+                "DISABLED" => Some(Self::Disabled),
+                "RUNNING" => Some(Self::Running),
+                _ => None,
+            }
+        }
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetadataWorkflows {
+    #[prost(int32, tag = "1")]
+    pub connected_workers: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetMetadataRequest {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShutdownRequest {
+}

@@ -1,0 +1,156 @@
+//! The scripts that write: each looks and writes in one go on the server, so that nothing comes
+//! between (contract `state.md` 5.3, 5.4).
+//!
+//! A script answers 1 when it has written. It answers with what stands in the way when it must not
+//! write, and with an error, nothing written, when it can't.
+
+use redis::Cmd;
+
+/// A script and the name that the server gives it once it has seen it.
+pub(super) struct Script {
+    source: &'static str,
+    hash: String,
+}
+
+impl Script {
+    fn new(source: &'static str) -> Self {
+        Self {
+            source,
+            hash: redis::Script::new(source).get_hash().to_owned(),
+        }
+    }
+
+    /// A call by name, which a server refuses if it does not know the script.
+    pub(super) fn by_hash(&self, room: usize) -> Cmd {
+        let mut cmd = Cmd::with_capacity(8, self.hash.len() + room + 64);
+        cmd.arg("EVALSHA").arg(&self.hash);
+        cmd
+    }
+
+    /// A call with all of the text. The server knows the script from then on.
+    pub(super) fn whole(&self, room: usize) -> Cmd {
+        let mut cmd = Cmd::with_capacity(8, self.source.len() + room + 64);
+        cmd.arg("EVAL").arg(self.source);
+        cmd
+    }
+}
+
+/// All scripts there are.
+pub(super) struct Scripts {
+    /// Key; value, etag, `1` for first-write, time to live.
+    pub set: Script,
+    /// Key; etag.
+    pub delete: Script,
+    /// Keys; for each `s` or `d`, value, etag, time to live. One key may come several times.
+    pub transact: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            set: Script::new(SET),
+            delete: Script::new(DELETE),
+            transact: Script::new(TRANSACT),
+        }
+    }
+}
+
+/// Asks for any etag.
+pub(super) const ANY: &str = "0";
+/// Leaves the expiry as it is.
+pub(super) const KEEP: &str = "";
+/// Takes the expiry away.
+pub(super) const PERSIST: &str = "p";
+
+/// The version is counted up before anything else, because that is what may fail. A key that is no
+/// hash has no version and gives way.
+const SET: &str = r"
+local key, value, etag, first, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local now = redis.pcall('HMGET', key, 'version', 'first-write')
+if now.err then
+  if not string.find(now.err, 'WRONGTYPE', 1, true) then return now end
+  redis.call('DEL', key)
+  now = {false, false}
+end
+local version = now[1]
+if version and version ~= '' and version ~= etag and (etag ~= '0' or now[2]) then
+  return version
+end
+local counted = redis.pcall('HINCRBY', key, 'version', 1)
+if type(counted) == 'table' then return counted end
+if first == '1' then
+  redis.call('HSET', key, 'data', value, 'first-write', 0)
+else
+  redis.call('HSET', key, 'data', value)
+end
+if ttl == 'p' then
+  redis.call('PERSIST', key)
+elseif ttl ~= '' then
+  redis.call('EXPIRE', key, ttl)
+end
+return 1
+";
+
+const DELETE: &str = r"
+local version = redis.pcall('HGET', KEYS[1], 'version')
+if type(version) == 'table' and not string.find(version.err, 'WRONGTYPE', 1, true) then
+  return version
+end
+if type(version) == 'string' and version ~= '' and version ~= ARGV[1] then
+  return version
+end
+redis.call('DEL', KEYS[1])
+return 1
+";
+
+/// First all operations are played through on what is known of the keys, then all are done. The
+/// answer to a conflict is the operation's number and the version that is there.
+const TRANSACT: &str = r"
+local known = {}
+for i = 1, #KEYS do
+  local key, op, etag = KEYS[i], ARGV[4 * i - 3], ARGV[4 * i - 1]
+  local item = known[key]
+  if not item then
+    local now = redis.pcall('HMGET', key, 'version', 'first-write')
+    if now.err then
+      if not string.find(now.err, 'WRONGTYPE', 1, true) then return now end
+      item = {foreign = true}
+    else
+      item = {version = now[1], first = now[2]}
+    end
+    known[key] = item
+  end
+  local version = item.version
+  if op == 'd' then
+    if version and version ~= '' and version ~= etag and etag ~= '0' and etag ~= '' then
+      return {i, version}
+    end
+    item.version, item.first = false, false
+  else
+    if version and version ~= '' and version ~= etag and (etag ~= '0' or item.first) then
+      return {i, version}
+    end
+    if version and not string.find(version, '^-?%d+$') then
+      return redis.error_reply('ERR hash value is not an integer: version of ' .. key)
+    end
+    item.version = string.format('%.0f', (tonumber(version or '0')) + 1)
+  end
+end
+for i = 1, #KEYS do
+  local key, op, value, ttl = KEYS[i], ARGV[4 * i - 3], ARGV[4 * i - 2], ARGV[4 * i]
+  if op == 'd' or known[key].foreign then
+    redis.call('DEL', key)
+    known[key].foreign = false
+  end
+  if op == 's' then
+    redis.call('HINCRBY', key, 'version', 1)
+    redis.call('HSET', key, 'data', value)
+    if ttl == 'p' then
+      redis.call('PERSIST', key)
+    elseif ttl ~= '' then
+      redis.call('EXPIRE', key, ttl)
+    end
+  end
+end
+return 1
+";

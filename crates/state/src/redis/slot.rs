@@ -1,0 +1,164 @@
+//! The place that holds a thread's connection: made when first needed, made anew when it broke, by
+//! one asker for all. Failed tries are repeated after growing times, and then told to everyone who
+//! waited.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use tokio::{
+    sync::Mutex,
+    time::{self, Instant},
+};
+
+use super::{
+    link::{Failure, Link},
+    sentinel,
+    settings::{Retries, Settings, Target},
+};
+
+/// Holds one connection, or none.
+#[derive(Default)]
+pub(super) struct Slot {
+    link: RefCell<Option<Rc<Link>>>,
+    dialing: Mutex<()>,
+    // How often connecting has failed for good, and why the last time.
+    failures: Cell<u64>,
+    failure: RefCell<String>,
+}
+
+impl Slot {
+    /// The connection, made if there is none.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn link(&self, settings: &Settings) -> Result<Rc<Link>, String> {
+        if let Some(link) = self.live() {
+            return Ok(link);
+        }
+        let failures = self.failures.get();
+        let _dialing = self.dialing.lock().await;
+        if let Some(link) = self.live() {
+            return Ok(link);
+        }
+        if self.failures.get() != failures {
+            return Err(self.failure.borrow().clone());
+        }
+        match connect(settings, None).await {
+            Ok(link) => {
+                let link = Rc::new(link);
+                *self.link.borrow_mut() = Some(Rc::clone(&link));
+                Ok(link)
+            }
+            Err(text) => {
+                self.failures.set(failures + 1);
+                self.failure.borrow_mut().clone_from(&text);
+                Err(text)
+            }
+        }
+    }
+
+    /// Lets go of a connection that is no good. Questions under way on it end as they may.
+    pub(super) fn retire(&self, link: &Rc<Link>) {
+        self.link
+            .borrow_mut()
+            .take_if(|held| Rc::ptr_eq(held, link));
+    }
+
+    fn live(&self) -> Option<Rc<Link>> {
+        self.link.borrow_mut().take_if(|held| held.is_dead());
+        self.link.borrow().clone()
+    }
+}
+
+impl Retries {
+    /// Waits before the next try, if there may be one after so many.
+    pub(super) async fn pause(self, tried: u32) -> bool {
+        if tried >= self.most {
+            return false;
+        }
+        time::sleep(self.delay(tried)).await;
+        true
+    }
+
+    fn delay(self, tried: u32) -> time::Duration {
+        let factor = 1u32.checked_shl(tried).unwrap_or(u32::MAX);
+        self.shortest.saturating_mul(factor).min(self.longest)
+    }
+}
+
+/// Connects, trying again as the settings have it, not beyond `until`.
+///
+/// # Errors
+/// The last reason.
+pub(super) async fn connect(settings: &Settings, until: Option<Instant>) -> Result<Link, String> {
+    let mut tried = 0;
+    loop {
+        let text = match reach_until(settings, until).await {
+            Ok(link) => return Ok(link),
+            Err(Failure::Lasting(text)) => return Err(text),
+            Err(Failure::Passing(text)) => text,
+        };
+        let next = Instant::now() + settings.retries.delay(tried);
+        if until.is_some_and(|until| next >= until) || !settings.retries.pause(tried).await {
+            return Err(text);
+        }
+        tried += 1;
+    }
+}
+
+async fn reach_until(settings: &Settings, until: Option<Instant>) -> Result<Link, Failure> {
+    let Some(until) = until else {
+        return reach(settings).await;
+    };
+    match time::timeout_at(until, reach(settings)).await {
+        Ok(reached) => reached,
+        Err(_) => {
+            let name = settings.target.name();
+            Err(Failure::Lasting(format!("dial tcp {name}: i/o timeout")))
+        }
+    }
+}
+
+async fn reach(settings: &Settings) -> Result<Link, Failure> {
+    let Settings {
+        login, db, dial, ..
+    } = settings;
+    match &settings.target {
+        Target::Node(host) => Link::open(host, login, *db, *dial, settings.read).await,
+        Target::Sentinels { .. } => {
+            let host = sentinel::master(settings).await?;
+            Link::open(&host, login, *db, *dial, settings.read).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let retries = Retries {
+            most: 3,
+            shortest: Duration::from_millis(100),
+            longest: Duration::from_millis(350),
+        };
+        let delays = [0, 1, 2, 99].map(|tried| retries.delay(tried).as_millis());
+        assert_eq!(delays, [100, 200, 350, 350]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_is_no_wait_after_the_last_try() {
+        let retries = Retries {
+            most: 1,
+            shortest: Duration::from_secs(1),
+            longest: Duration::from_secs(1),
+        };
+        assert!(retries.pause(0).await);
+        assert!(!retries.pause(1).await);
+    }
+}

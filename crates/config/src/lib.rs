@@ -8,6 +8,7 @@
 pub mod configuration;
 pub mod env;
 pub mod flags;
+pub mod resources;
 pub mod settings;
 pub mod sidecar_flags;
 pub mod yaml;

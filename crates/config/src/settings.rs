@@ -11,6 +11,7 @@ mod effective;
 mod error;
 mod parts;
 mod port_numbers;
+mod resolver;
 mod stable_port;
 
 use crate::configuration::Configuration;
@@ -20,6 +21,7 @@ use crate::sidecar_flags::RawFlags;
 pub use draft::Draft;
 pub use error::{Error, FlagFault, RuntimeFault};
 pub use parts::*;
+pub use resolver::*;
 pub use stable_port::stable_port;
 
 /// Facts about process and machine that settings depend on.

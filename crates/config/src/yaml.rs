@@ -6,6 +6,7 @@
 
 mod build;
 pub mod decode;
+pub mod json;
 pub mod scalar;
 mod value;
 

@@ -18,22 +18,6 @@ pub enum Error {
     Runtime(#[from] RuntimeFault),
 }
 
-impl Error {
-    /// A folder of resources that can't be read.
-    #[must_use]
-    pub fn unreadable_resources(folder: &str, error: &std::io::Error) -> Self {
-        let text = error.to_string();
-        Self::Runtime(RuntimeFault::Resources {
-            folder: folder.to_owned(),
-            why: text
-                .split(" (os error")
-                .next()
-                .unwrap_or_default()
-                .to_lowercase(),
-        })
-    }
-}
-
 /// What is wrong with a flag's value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FlagFault {
@@ -71,17 +55,6 @@ pub enum FlagFault {
 /// What keeps the sidecar from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeFault {
-    /// A folder of resources that can't be read.
-    #[error(
-        "failed to load components: open {folder}: {why} (name an existing folder with \
-         --resources-path, or leave the flag out)"
-    )]
-    Resources {
-        /// The folder.
-        folder: String,
-        /// What the system says.
-        why: String,
-    },
     /// No trust domain.
     #[error("control plane trust domain is required")]
     NoTrustDomain,

@@ -7,9 +7,11 @@
 //! knows HTTP or gRPC.
 
 pub mod instance;
+pub mod mdns;
 pub mod registry;
+pub mod resolvers;
 pub mod table;
 
 pub use instance::{InFlightGuard, Instance, Instances};
 pub use registry::Registry;
-pub use table::{Asked, Listing, NotFound, Query, Snapshot, SourceHandle, Table};
+pub use table::{Asked, Cause, Listing, NotFound, Query, Snapshot, SourceHandle, Table};

@@ -59,12 +59,24 @@ impl Default for Inner {
     }
 }
 
-/// Nobody knows the app (`naming.md` 4).
+/// No instance of an app is known. The text is that of the source that says so, or the general one
+/// (`naming.md` 4).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("couldn't find service: {app_id}")]
+#[error("{text}")]
 pub struct NotFound {
-    /// The id that was asked for, without its namespace.
-    pub app_id: Box<str>,
+    /// What the caller hears.
+    pub text: Box<str>,
+    /// Whose fault it is.
+    pub cause: Cause,
+}
+
+/// Why no instance is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Nobody has registered under that id.
+    Unknown,
+    /// The source can't tell: it does not work, or does not reach what it asks.
+    Source,
 }
 
 impl Table {
@@ -110,18 +122,21 @@ impl Table {
         }
         let query = Query::new(namespace, app_id);
         let asks = &self.inner.asks;
-        if asks.failed_lately(&query, limit, Instant::now()) {
-            return Err(query.not_found());
+        if let Some(why) = asks.failed_lately(&query, limit, Instant::now()) {
+            return Err(why);
         }
-        let arrival = self.arrival(&query);
+        let (arrival, refusal) = (self.arrival(&query), asks.refusal(&query));
         // Entered only now, so that a source that answers at once cannot be missed.
-        let waiting = asks.enter(&query);
-        let outcome = tokio::time::timeout(limit, arrival).await;
-        drop(waiting);
-        outcome.map_err(|_| {
-            asks.remember_failure(&query, limit, Instant::now());
-            query.not_found()
-        })
+        let _waiting = asks.enter(&query);
+        tokio::select! {
+            biased;
+            found = arrival => Ok(found),
+            why = refusal => Err(why),
+            () = tokio::time::sleep(limit) => {
+                asks.remember_failure(&query, limit, Instant::now());
+                Err(query.not_found())
+            }
+        }
     }
 
     /// Subscribed when called, not when first polled.
@@ -150,6 +165,19 @@ impl Table {
     /// after a refused connection. Waits for nothing.
     pub fn ask(&self, namespace: &str, app_id: &str) {
         self.inner.asks.ask(Query::new(namespace, app_id));
+    }
+
+    /// For the source that alone decides: there is no instance, for this reason. Ends the waits for
+    /// it now, and fails new ones at once for as long as `remember` says. An instance that is
+    /// listed meanwhile counts all the same.
+    pub fn refuse(&self, query: &Query, why: NotFound, remember: Duration) {
+        self.inner.asks.refuse(query, why, remember);
+    }
+
+    /// From the next change on, an app that a namespace does not have is not looked for in others.
+    /// For sources that know namespaces for certain.
+    pub fn keep_namespaces_apart(&self) {
+        self.feeds().apart = true;
     }
 
     fn feeds(&self) -> MutexGuard<'_, Feeds> {

@@ -1,15 +1,17 @@
 //! Which ids calls are waiting for, told to the sources that look on demand, and which ids were
-//! just waited for in vain. Nothing here is touched by a call whose target is known.
+//! just waited for in vain, or refused by a source. Nothing here is touched by a call whose target
+//! is known.
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
-use super::{Inner, NotFound};
+use super::{Cause, Inner, NotFound};
 
 /// An app somebody looks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,9 +38,11 @@ impl Query {
         &self.app_id
     }
 
+    /// What a call hears that waited for it in vain.
     pub(super) fn not_found(&self) -> NotFound {
         NotFound {
-            app_id: (*self.app_id).into(),
+            text: format!("couldn't find service: {}", self.app_id).into(),
+            cause: Cause::Unknown,
         }
     }
 }
@@ -47,13 +51,22 @@ impl Query {
 pub(super) struct Asks {
     state: Mutex<State>,
     told: broadcast::Sender<Query>,
+    /// Counts the refusals that somebody waits for.
+    refused: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many calls wait for each id.
-    waiting: HashMap<Query, usize>,
+    waiting: HashMap<Query, Waiting>,
     failed: HashMap<Query, Failed>,
+}
+
+/// The calls that wait for one id.
+#[derive(Debug, Default)]
+struct Waiting {
+    calls: usize,
+    /// Why a source says there is no point in it.
+    refused: Option<NotFound>,
 }
 
 #[derive(Debug)]
@@ -61,6 +74,7 @@ struct Failed {
     until: Instant,
     /// How long the wait was: one that would wait longer may still succeed.
     waited: Duration,
+    why: NotFound,
 }
 
 impl Default for Asks {
@@ -68,6 +82,7 @@ impl Default for Asks {
         Self {
             state: Mutex::default(),
             told: broadcast::Sender::new(BACKLOG),
+            refused: watch::Sender::new(0),
         }
     }
 }
@@ -77,9 +92,9 @@ impl Asks {
     /// subscribers.
     pub(super) fn enter<'a>(&'a self, query: &'a Query) -> WaitingGuard<'a> {
         let mut state = self.state();
-        let count = state.waiting.entry(query.clone()).or_default();
-        *count += 1;
-        if *count == 1 {
+        let waiting = state.waiting.entry(query.clone()).or_default();
+        waiting.calls += 1;
+        if waiting.calls == 1 {
             // Told under the lock, so that a new subscriber gets it exactly once.
             self.ask(query.clone());
         }
@@ -91,28 +106,68 @@ impl Asks {
         let _ = self.told.send(query);
     }
 
-    pub(super) fn failed_lately(&self, query: &Query, limit: Duration, now: Instant) -> bool {
+    /// Ends the waits for an id, and fails new ones at once for as long as it says.
+    pub(super) fn refuse(&self, query: &Query, why: NotFound, remember: Duration) {
+        let now = Instant::now();
+        let mut state = self.state();
+        if let Some(waiting) = state.waiting.get_mut(query) {
+            waiting.refused = Some(why.clone());
+            self.refused.send_modify(|count| *count += 1);
+        }
+        if !remember.is_zero() {
+            let failed = Failed {
+                until: now + remember,
+                waited: Duration::MAX,
+                why,
+            };
+            state.remember(query, failed, now);
+        }
+    }
+
+    /// Waits until a source refuses the id. Subscribed when called, not when first polled.
+    pub(super) fn refusal(&self, query: &Query) -> impl Future<Output = NotFound> {
+        let mut refused = self.refused.subscribe();
+        async move {
+            loop {
+                let why = self.state().waiting.get(query).map(|it| it.refused.clone());
+                if let Some(Some(why)) = why {
+                    return why;
+                }
+                if refused.changed().await.is_err() {
+                    // The sender lives in what we borrow.
+                    pending::<()>().await;
+                }
+            }
+        }
+    }
+
+    /// Why an id needs no new wait.
+    pub(super) fn failed_lately(
+        &self,
+        query: &Query,
+        limit: Duration,
+        now: Instant,
+    ) -> Option<NotFound> {
         let state = self.state();
         let failed = state.failed.get(query);
-        failed.is_some_and(|it| now < it.until && limit <= it.waited)
+        let holds = failed.filter(|it| now < it.until && limit <= it.waited);
+        holds.map(|it| it.why.clone())
     }
 
     pub(super) fn remember_failure(&self, query: &Query, waited: Duration, now: Instant) {
-        let mut state = self.state();
-        if state.failed.len() >= MOST_FAILED {
-            state.failed.retain(|_, it| now < it.until);
-        }
-        if state.failed.len() < MOST_FAILED {
-            let until = now + REMEMBER_FAILURE;
-            state.failed.insert(query.clone(), Failed { until, waited });
-        }
+        let failed = Failed {
+            until: now + REMEMBER_FAILURE,
+            waited,
+            why: query.not_found(),
+        };
+        self.state().remember(query, failed, now);
     }
 
     fn leave(&self, query: &Query) {
         let mut state = self.state();
-        if let Some(count) = state.waiting.get_mut(query) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(waiting) = state.waiting.get_mut(query) {
+            waiting.calls -= 1;
+            if waiting.calls == 0 {
                 state.waiting.remove(query);
             }
         }
@@ -120,6 +175,17 @@ impl Asks {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remember(&mut self, query: &Query, failed: Failed, now: Instant) {
+        if self.failed.len() >= MOST_FAILED {
+            self.failed.retain(|_, it| now < it.until);
+        }
+        if self.failed.len() < MOST_FAILED {
+            self.failed.insert(query.clone(), failed);
+        }
     }
 }
 

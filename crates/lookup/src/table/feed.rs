@@ -106,6 +106,8 @@ type Said = BTreeMap<Key, Listing>;
 pub(super) struct Feeds {
     /// In order of arrival; slots are never given up, so a handle's index stays right.
     sources: Vec<Source>,
+    /// Namespaces do not stand in for each other.
+    pub(super) apart: bool,
     /// Every instance of the current snapshot.
     instances: HashMap<Key, Arc<Instance>>,
 }
@@ -147,7 +149,7 @@ impl Feeds {
         self.instances = kept;
         let sets: usize = apps.values().map(App::set_count).sum();
         let differs = changed || sets != old.set_count();
-        differs.then(|| Snapshot::new(old.generation() + 1, apps))
+        differs.then(|| Snapshot::new(old.generation() + 1, apps, self.apart))
     }
 }
 

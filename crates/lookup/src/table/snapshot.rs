@@ -10,6 +10,8 @@ use crate::instance::{Instance, Instances};
 pub struct Snapshot {
     generation: u64,
     apps: HashMap<Box<str>, App>,
+    /// Namespaces do not stand in for each other.
+    apart: bool,
 }
 
 /// The sets of one app id.
@@ -44,8 +46,12 @@ impl App {
 }
 
 impl Snapshot {
-    pub(super) fn new(generation: u64, apps: HashMap<Box<str>, App>) -> Self {
-        Self { generation, apps }
+    pub(super) fn new(generation: u64, apps: HashMap<Box<str>, App>, apart: bool) -> Self {
+        Self {
+            generation,
+            apps,
+            apart,
+        }
     }
 
     /// Which change of the table made it.
@@ -57,9 +63,13 @@ impl Snapshot {
     ///
     /// Where the namespace has none, those of another one answer: name resolution on one host
     /// knows no namespaces in the reference either, and who may call whom is not decided here.
+    /// Sources that know better keep them apart.
     pub fn find(&self, namespace: &str, app_id: &str) -> Option<&Arc<Instances>> {
         let app = self.apps.get(app_id)?;
-        let elsewhere = || app.in_namespace.first().map(|(_, set)| set);
+        let elsewhere = || {
+            let first = app.in_namespace.first().filter(|_| !self.apart);
+            first.map(|(_, set)| set)
+        };
         app.set(Some(namespace))
             .or(app.anywhere.as_ref())
             .or_else(elsewhere)

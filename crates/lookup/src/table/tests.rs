@@ -205,6 +205,56 @@ async fn a_short_wait_in_vain_does_not_fail_a_longer_one() {
     assert!(found.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_refusal_ends_the_wait_with_the_words_of_the_source() {
+    let table = Table::new();
+    let mut asked = table.asked();
+    let why = NotFound {
+        text: "no host found with the given ID".into(),
+        cause: Cause::Unknown,
+    };
+    let started = Instant::now();
+    let refuse = async {
+        let query = asked.next().await.unwrap();
+        tokio::time::sleep(SECOND / 10).await;
+        table.refuse(&query, why.clone(), SECOND / 5);
+    };
+    let (one, two, ()) = tokio::join!(
+        table.wait_for("default", "app", SECOND),
+        table.wait_for("default", "app", SECOND),
+        refuse
+    );
+    assert_eq!(
+        (one.unwrap_err(), two.unwrap_err()),
+        (why.clone(), why.clone())
+    );
+    assert_eq!(started.elapsed(), SECOND / 10);
+    let again = table.wait_for("default", "app", SECOND * 9).await;
+    assert_eq!(again.unwrap_err(), why);
+    assert_eq!(started.elapsed(), SECOND / 10, "fails at once");
+
+    tokio::time::advance(SECOND / 5).await;
+    let source = table.source("static");
+    let feed = async {
+        assert_eq!(asked.next().await.unwrap().app_id(), "app");
+        source.upsert(on("127.0.0.1:1"));
+    };
+    let (found, ()) = tokio::join!(table.wait_for("default", "app", SECOND), feed);
+    assert!(found.is_ok(), "an old refusal does not count");
+}
+
+#[tokio::test(start_paused = true)]
+async fn namespaces_that_are_kept_apart_do_not_stand_in_for_each_other() {
+    let table = Table::new();
+    table.keep_namespaces_apart();
+    let source = table.source("dns");
+    source.upsert(Listing::new(Some("prod"), "app", "10.0.0.1:1"));
+    assert!(table.peek("default", "app").is_none());
+    assert_eq!(addrs(&table, "prod"), ["10.0.0.1:1"]);
+    source.upsert(Listing::new(None, "app", "10.0.0.2:1"));
+    assert_eq!(addrs(&table, "default"), ["10.0.0.2:1"]);
+}
+
 #[tokio::test]
 async fn an_update_from_another_thread_wakes_the_wait() {
     let table = Table::new();

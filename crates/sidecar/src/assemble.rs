@@ -1,16 +1,22 @@
 //! Checked settings → the plan of a sidecar. The only place that knows both.
 
+mod resolver;
+
 use std::{path::PathBuf, sync::Arc};
 
-use outrider_config::settings::{self, InternalPort, Mode, Settings};
+use outrider_config::{
+    env::Env,
+    settings::{self, InternalPort, Mode, Settings},
+};
 use outrider_telemetry::metrics::names::{LATENCY_BOUNDS_MS, latency_bounds};
 
 use crate::{
     api::cors::Origins,
     control::registry::bracketed,
     metrics,
-    plan::{Api, App, End, Health, Listen, Log, Plan, Routes},
+    plan::{Api, App, End, Health, Listen, Log, Plan, Resources, Routes},
 };
+use resolver::resolver;
 
 /// The version of the runtime whose API and wire this sidecar has. Tools compare it.
 pub const RUNTIME_VERSION: &str = "1.18.3";
@@ -21,10 +27,12 @@ const UNLIMITED_MESSAGE: usize = 64 * 1024 * 1024;
 /// What an envelope may weigh beside the piece of body it carries.
 const ENVELOPE_ROOM: usize = 1024 * 1024;
 
-/// Makes the plan. Nothing can fail any more: the settings are checked.
-pub fn plan(settings: &Settings, cpus: usize) -> Plan {
+/// Makes the plan. Nothing can fail any more: the settings are checked. `env` is what resources may
+/// refer to.
+pub fn plan(settings: &Settings, env: Env, cpus: usize) -> Plan {
     let app = &settings.app;
     let metric = &settings.metrics.spec;
+    let resolver = resolver(&settings.discovery);
     Plan {
         app_id: app.id.clone(),
         namespace: app.namespace.clone(),
@@ -37,6 +45,7 @@ pub fn plan(settings: &Settings, cpus: usize) -> Plan {
         api: api(settings),
         metrics: metrics::Options {
             enabled: metric.is_enabled(),
+            error_codes: metric.record_error_codes.unwrap_or(false),
             full_path: metric.increased_cardinality().unwrap_or(true),
             exclude_verbs: metric
                 .http
@@ -48,8 +57,10 @@ pub fn plan(settings: &Settings, cpus: usize) -> Plan {
                 None => Arc::from(LATENCY_BOUNDS_MS),
             },
         },
+        resources: resources(settings, env),
         registry: settings.discovery.same_host_registry
             && settings.discovery.mode == Mode::Standalone,
+        resolver,
         end: End {
             grace: settings.lifecycle.grace,
             block: settings.lifecycle.block,
@@ -57,6 +68,21 @@ pub fn plan(settings: &Settings, cpus: usize) -> Plan {
         features: settings.features.clone(),
         warnings: warnings(settings),
     }
+}
+
+/// In kubernetes mode resources do not come from files.
+fn resources(settings: &Settings, env: Env) -> Option<Resources> {
+    let discovery = &settings.discovery;
+    let wanted = discovery.mode == Mode::Standalone && !discovery.resources.is_empty();
+    let components = settings.configuration.components.as_ref();
+    wanted.then(|| Resources {
+        folders: discovery.resources.clone(),
+        namespace: env.resource_namespace().map(str::to_owned),
+        deny: components.map_or(Vec::new(), |components| components.deny.clone()),
+        hot_reload: settings.features.iter().any(|name| name == "HotReload"),
+        reconcile: discovery.reconcile,
+        env,
+    })
 }
 
 /// Waking another CPU costs more than most calls do, so a small machine gets one lane and a large
@@ -127,6 +153,8 @@ fn api(settings: &Settings) -> Api {
             invoke: is_served(settings, "invoke", "v1.0/invoke"),
             metadata: is_served(settings, "metadata", "v1.0/metadata"),
             shutdown: is_served(settings, "shutdown", "v1.0/shutdown"),
+            state: is_served(settings, "state", "v1.0/state"),
+            query: is_served(settings, "state", "v1.0-alpha1/state"),
         },
     }
 }
@@ -142,8 +170,13 @@ fn tracing_is_on(settings: &Settings) -> bool {
 /// The rules for HTTP: what is denied is not served; if anything is allowed, only that is
 /// (contract `http-api.md` 13).
 fn is_served(settings: &Settings, group: &str, route: &str) -> bool {
+    let version = if route.starts_with("v1.0-alpha1/") {
+        "v1alpha1"
+    } else {
+        "v1"
+    };
     let matches = |rule: &outrider_config::configuration::ApiRule| {
-        let grouped = rule.version == "v1" && rule.name == group;
+        let grouped = rule.version == version && rule.name == group;
         grouped || route.starts_with(&format!("{}/{}", rule.version, rule.name))
     };
     let is_http = |rule: &&outrider_config::configuration::ApiRule| {
@@ -211,19 +244,12 @@ fn warnings(settings: &Settings) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !settings.discovery.resources.is_empty() {
+    if !settings.discovery.resources.is_empty() && settings.discovery.mode == Mode::Kubernetes {
         warnings.push(
-            "--resources-path has no effect in this version: components, HTTPEndpoints and \
-             Resiliency are not loaded"
+            "--resources-path has no effect in kubernetes mode, and resources of the cluster are \
+             not available in this version"
                 .to_owned(),
         );
-    }
-    let resolver = settings.discovery.resolver.as_str();
-    if settings.discovery.mode == Mode::Standalone {
-        warnings.push(format!(
-            "name resolution by {resolver} is not available in this version: apps are found on \
-             this host only"
-        ));
     }
     warnings
 }

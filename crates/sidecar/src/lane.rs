@@ -19,6 +19,7 @@ use crate::{
     metrics::LaneMetrics,
     outbound::Routes,
     shared::Shared,
+    stores::Sessions,
 };
 
 /// What one lane owns.
@@ -35,6 +36,8 @@ pub(crate) struct Lane {
     pub routes: Routes,
     /// The app, if there is one.
     pub app: Option<Channel>,
+    /// Sessions with state stores.
+    pub stores: Sessions,
     /// Metric handles resolved before.
     pub metrics: LaneMetrics,
     random: Cell<u64>,
@@ -64,6 +67,7 @@ impl Lane {
             pool: Pool::default(),
             routes: Routes::default(),
             app,
+            stores: Sessions::default(),
             random: Cell::new(seed | 1),
         })
     }

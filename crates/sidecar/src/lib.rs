@@ -6,6 +6,7 @@ mod app_channel;
 mod assemble;
 mod bind;
 mod call;
+mod components;
 mod control;
 mod http1;
 mod inbound;
@@ -21,6 +22,8 @@ mod outbound;
 mod plan;
 mod ready;
 mod shared;
+mod state;
+mod stores;
 
 pub use assemble::{RUNTIME_VERSION, plan as assemble};
 pub use life::{End, Host, live};

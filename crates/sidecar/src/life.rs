@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::{
     app_channel::wait,
-    control::{self, registry, signals::Signals},
+    components::Components,
+    control::{self, mdns, registry, resolvers, signals::Signals},
     lanes::Running,
     plan::Plan,
     ready::Part,
@@ -77,10 +78,39 @@ async fn run(plan: Plan, host: Host) -> End {
     };
     let (stop, stops) = mpsc::unbounded_channel();
     let shared = start::share(plan, host, stop);
+    let bound = start::open_metrics(&shared, bound);
+    let mut components = match Components::try_new(&shared) {
+        Ok(components) => components,
+        Err(why) => return fatal(&why),
+    };
+    let loaded = tokio::select! {
+        loaded = components.load() => loaded,
+        received = signals.next() => return stop::before_start(received),
+    };
+    if let Err(why) = loaded {
+        return fatal(&why);
+    }
     match start::serve(&shared, bound) {
-        Ok(serving) => serve(shared, serving, stop::Reasons { signals, stops }, started).await,
+        Ok(serving) => {
+            let reasons = stop::Reasons { signals, stops };
+            let life = Life {
+                shared,
+                serving,
+                components,
+                started,
+            };
+            serve(life, reasons).await
+        }
         Err(error) => fatal(&error.to_string()),
     }
+}
+
+/// What a start leaves behind.
+struct Life {
+    shared: Arc<Shared>,
+    serving: Serving,
+    components: Components,
+    started: Instant,
 }
 
 /// What runs while the sidecar serves.
@@ -91,36 +121,48 @@ struct Serving {
     sockets: Vec<crate::bind::UnixBound>,
 }
 
-async fn serve(
-    shared: Arc<Shared>,
-    serving: Serving,
-    mut reasons: stop::Reasons,
-    started: Instant,
-) -> End {
-    let mut announcement = None;
-    if shared.plan.registry {
+async fn serve(life: Life, mut reasons: stop::Reasons) -> End {
+    let Life {
+        shared,
+        serving,
+        mut components,
+        started,
+    } = life;
+    let waiting = components.waiting();
+    let (mut announcement, mut by_mdns) = (None, None);
+    let mdns = shared.plan.resolver.is_mdns().then(|| mdns::start(&shared));
+    let mut registrar = resolvers::start(&shared);
+    if shared.plan.registry && shared.plan.resolver.is_mdns() {
         registry::watch(&shared);
-        tokio::task::spawn_local(registry::probe_ejected(Arc::clone(&shared)));
     }
+    tokio::task::spawn_local(registry::probe_ejected(Arc::clone(&shared)));
     let begin = async {
         wait::until_listening(&shared.plan).await;
         control::app::attend(&shared);
         if shared.plan.registry {
             announcement = registry::announce(&shared, serving.internal_port);
         }
+        by_mdns = mdns.and_then(|mdns| mdns::announce(&mdns, &shared, serving.internal_port));
+        registrar.register(&shared, serving.internal_port);
         shared.ready.set(Part::Runtime);
+        if let Some(waiting) = waiting {
+            tracing::warn!(target: scope::RUNTIME, "{waiting}");
+        }
         tracing::info!(
             target: scope::RUNTIME,
             "dapr initialized. Status: Running. Init Elapsed {}ms", started.elapsed().as_millis()
         );
         registry::keep(&mut announcement).await
     };
-    let reason = tokio::select! {
+    let (reason, failed) = tokio::select! {
         never = begin => match never {},
-        reason = stop::reason(&shared, &mut reasons) => reason,
+        why = components.follow() => (stop::Reason::Failed, Some(why)),
+        reason = stop::reason(&shared, &mut reasons) => (reason, None),
     };
     // First of all nobody finds us any more.
-    drop(announcement);
+    drop((announcement, by_mdns));
+    registrar.withdraw().await;
     let _sockets = serving.sockets;
-    stop::stop(&shared, reason, serving.lanes, &mut reasons).await
+    let end = stop::stop(&shared, reason, serving.lanes, &mut reasons).await;
+    failed.map_or(end, |why| fatal(&why))
 }

@@ -2,20 +2,23 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use arc_swap::ArcSwap;
 use outrider_core::duration::GoDuration;
 use serde::Serialize;
 
-use crate::plan::Plan;
+use crate::{components::Listed, plan::Plan};
 
 /// Bytes of all values together: two of the longest a request can bring.
 const EXTENDED_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Values that clients may add to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Metadata {
+    /// Components that work.
+    components: ArcSwap<Arc<[Listed]>>,
     /// A lock between threads, but not on the way of a call.
     extended: Mutex<BTreeMap<String, String>>,
 }
@@ -28,6 +31,8 @@ struct Document<'a> {
     runtime_version: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     enabled_features: &'a [String],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    components: &'a [Listed],
     extended: BTreeMap<String, String>,
     app_connection_properties: Connection<'a>,
     actor_runtime: ActorRuntime,
@@ -65,7 +70,26 @@ struct ActorRuntime {
     placement: Option<&'static str>,
 }
 
+impl Default for Metadata {
+    fn default() -> Self {
+        Self {
+            components: ArcSwap::from_pointee(Arc::new([])),
+            extended: Mutex::default(),
+        }
+    }
+}
+
 impl Metadata {
+    /// Components that work, in the order in which they came to do so.
+    pub(crate) fn components(&self) -> Arc<[Listed]> {
+        Arc::clone(&self.components.load())
+    }
+
+    /// Replaces the list of components.
+    pub(crate) fn list_components(&self, components: Arc<[Listed]>) {
+        self.components.store(Arc::new(components));
+    }
+
     /// Sets a value; the runtime's own can't be replaced. False if there is no room for it:
     /// whoever reaches a port that asks for no token must not fill our memory.
     pub(crate) fn set(&self, key: String, value: String) -> bool {
@@ -79,19 +103,23 @@ impl Metadata {
         true
     }
 
+    /// The values that clients have set, and the runtime's own.
+    pub(crate) fn extended(&self, plan: &Plan) -> BTreeMap<String, String> {
+        let extended = self.extended.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut extended = extended.clone();
+        extended.insert("daprRuntimeVersion".to_owned(), plan.version.to_owned());
+        extended
+    }
+
     /// The document, with the line end that the reference's encoder leaves behind it.
     pub(crate) fn document(&self, plan: &Plan, app_found: bool) -> Vec<u8> {
-        let mut extended = self
-            .extended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        extended.insert("daprRuntimeVersion".to_owned(), plan.version.to_owned());
+        let components = self.components();
         let document = Document {
             id: &plan.app_id,
             runtime_version: plan.version,
             enabled_features: &plan.features,
-            extended,
+            components: &components,
+            extended: self.extended(plan),
             app_connection_properties: connection(plan),
             actor_runtime: ActorRuntime {
                 runtime_status: if app_found {

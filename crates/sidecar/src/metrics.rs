@@ -12,7 +12,7 @@ use outrider_telemetry::metrics::{
     Counter, CounterFamily, Histogram, HistogramFamily, Registry, names,
 };
 
-use crate::{call::Target, shared::Shared};
+use crate::{call::Target, shared::Shared, state::Act};
 
 /// The families this sidecar records (contract `observability.md` 4.1, 4.3).
 pub(crate) struct Families {
@@ -29,6 +29,9 @@ pub(crate) struct Families {
     received_latency: HistogramFamily,
     arrived: CounterFamily,
     answered: CounterFamily,
+    error_codes: Option<CounterFamily>,
+    state_count: CounterFamily,
+    state_latencies: HistogramFamily,
     options: Options,
 }
 
@@ -37,6 +40,8 @@ pub(crate) struct Families {
 pub struct Options {
     /// Nothing is recorded if false.
     pub enabled: bool,
+    /// Errors are counted by their code.
+    pub error_codes: bool,
     /// The `path` label holds the whole path.
     pub full_path: bool,
     /// The `method` label is empty.
@@ -54,8 +59,14 @@ impl Families {
         let response_count = options
             .full_path
             .then(|| names::HTTP_SERVER_RESPONSE_COUNT.counters(&registry));
+        let error_codes = options
+            .error_codes
+            .then(|| names::ERROR_CODE.counters(&registry));
         Self {
             enabled: options.enabled,
+            error_codes,
+            state_count: names::STATE_COUNT.counters(&registry),
+            state_latencies: names::STATE_LATENCIES.histograms(&registry, latencies.clone()),
             request_count: names::HTTP_SERVER_REQUEST_COUNT.counters(&registry),
             response_count,
             latency: names::HTTP_SERVER_LATENCY.histograms(&registry, latencies.clone()),
@@ -87,7 +98,11 @@ pub(crate) struct LaneMetrics {
     http: RefCell<HashMap<Box<str>, PathHandles>>,
     sizes: OnceCell<(Arc<Histogram>, Arc<Histogram>)>,
     callers: RefCell<HashMap<Box<[u8]>, Rc<CallerHandles>>>,
+    stores: RefCell<HashMap<Box<str>, StoreHandles>>,
 }
+
+/// Handles for one state store: by act, failures and successes.
+type StoreHandles = [[Option<(Arc<Counter>, Arc<Histogram>)>; 2]; Act::COUNT];
 
 /// Handles for one method, path and status.
 pub(crate) struct HttpHandles {
@@ -104,6 +119,46 @@ impl LaneMetrics {
             http: RefCell::default(),
             sizes: OnceCell::new(),
             callers: RefCell::default(),
+            stores: RefCell::default(),
+        }
+    }
+
+    /// Records one call of a state store.
+    pub(crate) fn state(&self, store: &str, act: Act, success: bool, took: Duration) {
+        let families = &self.shared.families;
+        if !families.enabled {
+            return;
+        }
+        let mut stores = self.stores.borrow_mut();
+        if !stores.contains_key(store) {
+            stores.insert(store.into(), StoreHandles::default());
+        }
+        let Some(handles) = stores.get_mut(store) else {
+            return;
+        };
+        let of_act = &mut handles[act as usize][usize::from(success)];
+        let (count, latencies) = of_act.get_or_insert_with(|| {
+            let plan = &self.shared.plan;
+            let success = if success { "true" } else { "false" };
+            let resources = plan.resources.as_ref();
+            let namespace = resources.and_then(|resources| resources.namespace.as_deref());
+            let namespace = namespace.unwrap_or_default();
+            let labels = [plan.app_id.as_str(), store, namespace, act.name(), success];
+            (
+                families.state_count.with(&labels),
+                families.state_latencies.with(&labels),
+            )
+        });
+        count.inc();
+        latencies.observe(took.as_secs_f64() * 1000.0);
+    }
+
+    /// Records an error that a client was answered.
+    pub(crate) fn error_code(&self, category: &str, error_code: &str) {
+        let families = &self.shared.families;
+        if let Some(codes) = families.error_codes.as_ref().filter(|_| families.enabled) {
+            let labels = [self.shared.plan.app_id.as_str(), category, error_code];
+            codes.with(&labels).inc();
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     inbound::{Arrival, deliver},
     lane::Lane,
     link::client::{self, Outgoing},
+    plan::Resolver,
 };
 use replay::Replay;
 use routes::Route;
@@ -76,12 +77,25 @@ async fn carry(lane: &Rc<Lane>, mut call: Call, outcome: &mut Outcome) -> Result
     if call.target.app_id == plan.app_id && call.target.namespace == plan.namespace {
         return to_self(lane, call).await;
     }
-    if call.target.app_id.is_empty() || call.target.app_id.len() > LONGEST_NAME {
-        // No name server can be asked for such a name.
-        return Err(Fault::new(Kind::UnknownApp, "dns: bad rdata"));
+    match &plan.resolver {
+        // What was wrong with it has been logged.
+        Resolver::Absent { .. } => {
+            let text = "name resolver not initialized";
+            return Err(Fault::new(Kind::NoResolver, text));
+        }
+        Resolver::Mdns if !is_label(&call.target.app_id) => {
+            // No such name can be asked for.
+            return Err(Fault::new(Kind::UnknownApp, "dns: bad rdata"));
+        }
+        _ => {}
     }
     let route = lane.routes.route(lane, &call.target).await?;
     Attempts::new(lane, &route, call, outcome).run().await
+}
+
+/// Whether mDNS can ask for it.
+fn is_label(app_id: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&app_id.len())
 }
 
 /// A call of the app to itself: no look-up, no peer, nothing added.

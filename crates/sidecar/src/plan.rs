@@ -3,7 +3,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use outrider_config::env::Env;
 use outrider_core::ids::{AppId, Namespace};
+use outrider_lookup::resolvers;
 
 use crate::{api::cors::Origins, metrics};
 
@@ -30,14 +32,71 @@ pub struct Plan {
     pub api: Api,
     /// Metrics.
     pub metrics: metrics::Options,
-    /// The same-host registry is used.
+    /// Resources from files, if there are folders for them.
+    pub resources: Option<Resources>,
+    /// Listed in the same-host registry. Others are looked up there only beside mDNS.
     pub registry: bool,
+    /// How other apps are found.
+    pub resolver: Resolver,
     /// How the end goes.
     pub end: End,
     /// Names shown as `enabledFeatures`.
     pub features: Vec<String>,
     /// What the settings ask for in vain, to be logged at start.
     pub warnings: Vec<String>,
+}
+
+/// How other apps are found. The one that is named decides alone; beside mDNS there is the
+/// same-host registry.
+#[derive(Clone, Debug)]
+pub enum Resolver {
+    /// mDNS.
+    Mdns,
+    /// Another source.
+    Source {
+        /// What it is called in the log.
+        name: ResolverName,
+        /// What it is.
+        source: Source,
+    },
+    /// None: why is logged, and every call to another app fails (contract `naming.md` 1).
+    Absent {
+        /// What it is called in the log.
+        name: ResolverName,
+        /// The whole text.
+        why: String,
+        /// Names that would have been known, if this one is not.
+        known: Option<&'static [&'static str]>,
+    },
+}
+
+/// A resolver's name and version as the settings spell them.
+#[derive(Clone, Debug)]
+pub struct ResolverName {
+    /// The name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+}
+
+/// A source beside mDNS, with what it was told.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A pattern.
+    Nameformat(String),
+    /// A database.
+    Sqlite(resolvers::sqlite::Config),
+    /// A list.
+    Static(resolvers::fixed::List),
+    /// Name servers.
+    Dns(resolvers::dns::Config),
+}
+
+impl Resolver {
+    /// Whether the default is used.
+    pub(crate) fn is_mdns(&self) -> bool {
+        matches!(self, Self::Mdns)
+    }
 }
 
 /// The app beside the sidecar.
@@ -134,6 +193,27 @@ pub struct Routes {
     pub metadata: bool,
     /// `/v1.0/shutdown`.
     pub shutdown: bool,
+    /// `/v1.0/state`.
+    pub state: bool,
+    /// `/v1.0-alpha1/state`.
+    pub query: bool,
+}
+
+/// Resources from files.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    /// Where they are.
+    pub folders: Vec<String>,
+    /// Those of other namespaces are left out; none if namespaces do not count.
+    pub namespace: Option<String>,
+    /// What they may refer to.
+    pub env: Env,
+    /// Types of components that may not be loaded.
+    pub deny: Vec<String>,
+    /// The files are followed while the sidecar runs.
+    pub hot_reload: bool,
+    /// How often they are compared without any sign of a change.
+    pub reconcile: Duration,
 }
 
 /// The end of the process.

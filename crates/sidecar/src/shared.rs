@@ -9,7 +9,7 @@ use std::sync::{
 use outrider_lookup::Table;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
-use crate::{metadata::Metadata, metrics::Families, plan::Plan, ready::Ready};
+use crate::{metadata::Metadata, metrics::Families, plan::Plan, ready::Ready, stores::Stores};
 
 /// One sidecar, seen from any of its threads.
 pub(crate) struct Shared {
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub table: Table,
     /// Which parts are up.
     pub ready: Ready,
+    /// State stores that are loaded.
+    pub stores: Stores,
     /// `/v1.0/metadata`.
     pub metadata: Metadata,
     /// Metric families.

@@ -1,15 +1,18 @@
-//! The gRPC API's port. `InvokeService` is served; every other method gets the status that a gRPC
-//! client understands, until its service comes.
+//! The gRPC API's port: `InvokeService`, metadata, shutdown, state. Every other method gets the status
+//! that a gRPC client understands, until its service comes.
 
 mod invoke;
+mod metadata;
+mod state;
 mod status;
+mod unary;
 
 use std::rc::Rc;
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::Request;
-use outrider_wire::grpc::Code;
+use outrider_wire::{r#gen::runtime, grpc::Code};
 use tokio::task::spawn_local;
 
 use crate::{
@@ -45,6 +48,24 @@ async fn handle(lane: Rc<Lane>, req: Request<RecvStream>, mut respond: SendRespo
     let path = req.uri().path().to_owned();
     match path.strip_prefix(DAPR) {
         Some("InvokeService") => invoke::invoke(&lane, req, respond).await,
+        Some("GetMetadata") => {
+            let shared = &lane.shared;
+            let read = async |_: runtime::GetMetadataRequest| Ok(metadata::read(shared));
+            unary::serve(&lane, req, respond, read).await;
+        }
+        Some("SetMetadata") => {
+            let write = async |q| metadata::write(&lane.shared, q);
+            unary::serve(&lane, req, respond, write).await;
+        }
+        Some("Shutdown") => {
+            let headers = req.headers().clone();
+            let end =
+                async |_: runtime::ShutdownRequest| Ok(metadata::shutdown(&lane.shared, &headers));
+            unary::serve(&lane, req, respond, end).await;
+        }
+        Some(method) if state::is_state(method) => {
+            state::state(&lane, method, req, respond).await;
+        }
         Some(_) => {
             Status::new(Code::Unimplemented, "this API is currently not implemented")
                 .send(&mut respond);

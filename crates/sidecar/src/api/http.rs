@@ -11,6 +11,7 @@ pub(crate) mod public;
 mod record;
 mod route;
 mod shutdown;
+mod state;
 
 use std::rc::Rc;
 
@@ -169,6 +170,7 @@ impl Api {
             Route::Metadata => metadata::read(shared),
             Route::PutMetadata(key) => metadata::write(shared, key, asked.req.body).await,
             Route::Shutdown => shutdown::shutdown(shared, &asked.req.head.fields),
+            Route::State(store, wish) => state::state(&self.lane, asked, &store, wish).await,
             Route::Invoke => invoke::invoke(&self.lane, asked, record).await,
             Route::WrongMethod => {
                 let mut answer = Answer::empty(405);

@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     InvalidVerb,
     /// Nobody knows an instance of the app.
     UnknownApp,
+    /// The name resolver does not work, so nobody can tell.
+    NoResolver,
     /// The body is longer than allowed, or broke off, or holds what the link can't carry.
     BadBody,
     /// A header value the link can't carry.
@@ -118,6 +120,7 @@ impl Kind {
             }
             Self::InvalidVerb => row(500, Code::InvalidArgument, Sidecar, Never, "invalid-verb"),
             Self::UnknownApp => row(500, Code::Internal, Sidecar, Never, "unknown-app"),
+            Self::NoResolver => row(500, Code::Internal, Sidecar, Never, "no-resolver"),
             Self::BadBody => row(500, Code::Internal, Sidecar, Never, "bad-body"),
             Self::BadField => row(500, Code::Internal, Sidecar, Never, "bad-field"),
             Self::NoApp => row(500, Code::Internal, App, Elsewhere, "no-app"),

@@ -97,10 +97,16 @@ pub(crate) async fn keep(announcement: &mut Option<Announcement>) -> Infallible 
 pub(crate) async fn probe_ejected(shared: Arc<Shared>) {
     loop {
         let instance = shared.table.next_probe().await;
+        let shared = Arc::clone(&shared);
         spawn_local(async move {
             match connect(&instance).await {
                 Ok(_) => instance.report_connected(),
-                Err(_) => instance.eject(Instant::now()),
+                Err(_) => {
+                    instance.eject(Instant::now());
+                    // Sources that look on demand find out whether it is still there.
+                    let namespace = instance.namespace().unwrap_or_default();
+                    shared.table.ask(namespace, instance.app_id());
+                }
             }
         });
     }

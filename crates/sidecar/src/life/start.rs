@@ -16,6 +16,7 @@ use crate::{
     plan::Plan,
     ready::{Part, Ready},
     shared::{AppState, InFlight, Limits, Shared, Stop},
+    stores::Stores,
 };
 
 /// Everything that listens, not yet serving.
@@ -153,6 +154,7 @@ pub(super) fn share(plan: Plan, host: Host, stop: mpsc::UnboundedSender<Stop>) -
         app_token: api.app_token.clone(),
         table: Table::new(),
         ready: Ready::default(),
+        stores: Stores::default(),
         metadata: Metadata::default(),
         families: Families::new(plan.metrics.clone()),
         app_state: AppState::new(!probed),
@@ -183,9 +185,19 @@ fn forwarded(host: &Host) -> String {
     parts.join(";")
 }
 
-/// Starts the lanes and the metrics page.
+/// Starts the metrics page, which is there while components load.
+pub(super) fn open_metrics(shared: &Arc<Shared>, mut bound: Bound) -> Bound {
+    if let Some(listener) = bound.metrics.take() {
+        let (host, port) = shared.plan.listen.metrics.clone().unwrap_or_default();
+        tracing::info!(target: scope::RUNTIME, "metrics server started on {host}:{port}/");
+        tokio::task::spawn_local(metrics_page::serve(listener, Arc::clone(shared)));
+    }
+    shared.ready.set(Part::Metrics);
+    bound
+}
+
+/// Starts the lanes.
 pub(super) fn serve(shared: &Arc<Shared>, bound: Bound) -> std::io::Result<Serving> {
-    let listen = &shared.plan.listen;
     for warning in &shared.plan.warnings {
         tracing::warn!(target: scope::RUNTIME, "{warning}");
     }
@@ -200,15 +212,6 @@ pub(super) fn serve(shared: &Arc<Shared>, bound: Bound) -> std::io::Result<Servi
             target: scope::RUNTIME,
             "App channel is not initialized. Did you configure an app-port?"
         );
-    }
-    match bound.metrics {
-        Some(listener) => {
-            let (host, port) = listen.metrics.clone().unwrap_or_default();
-            tracing::info!(target: scope::RUNTIME, "metrics server started on {host}:{port}/");
-            tokio::task::spawn_local(metrics_page::serve(listener, Arc::clone(shared)));
-            shared.ready.set(Part::Metrics);
-        }
-        None => shared.ready.set(Part::Metrics),
     }
     let mut doors: Vec<Vec<Door>> = (0..shared.plan.lanes).map(|_| Vec::new()).collect();
     for (service, sockets) in bound.tcp {

@@ -19,6 +19,8 @@ use crate::{
 pub(super) enum Reason {
     Signal(Received),
     Asked(Stop),
+    /// Something that the sidecar can't live with; whoever ends it says what.
+    Failed,
 }
 
 /// The answer to a forced shutdown is on its way this long.
@@ -63,6 +65,7 @@ pub(super) async fn reason(shared: &Shared, reasons: &mut Reasons) -> Reason {
             tracing::info!(target: scope::API, "Shutdown requested via API");
         }
         Reason::Asked(Stop::Forced) => say_forced(),
+        Reason::Failed => {}
     }
     match (reason, shared.plan.end.block) {
         (Reason::Signal(_), Some(block)) => hold(shared, block, reasons).await.unwrap_or(reason),
@@ -170,7 +173,7 @@ pub(super) async fn stop(
         reason = reasons.at_once() => {
             match reason {
                 Reason::Signal(received) => say_second(received),
-                Reason::Asked(_) => say_forced(),
+                Reason::Asked(_) | Reason::Failed => say_forced(),
             }
             return End::Exit(1);
         }
@@ -183,8 +186,10 @@ pub(super) async fn stop(
         }
     }
     tracing::info!(target: scope::RUNTIME, "Dapr runtime stopped");
-    if reason == Reason::Signal(Received::Hangup) {
-        return End::Restart;
+    match reason {
+        Reason::Signal(Received::Hangup) => return End::Restart,
+        Reason::Failed => return End::Exit(1),
+        _ => {}
     }
     tracing::info!(target: scope::RUNTIME, "Daprd shutdown gracefully");
     End::Stopped

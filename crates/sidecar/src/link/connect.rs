@@ -29,7 +29,8 @@ pub(crate) async fn connect(instance: &Instance) -> Result<Stream, ConnectError>
     Ok(Stream::Tcp(tcp))
 }
 
-/// A TCP connection with small writes sent at once.
+/// A TCP connection with small writes sent at once. A name is resolved by the system's resolver,
+/// which blocks, so the runtime does it on a thread beside the lane.
 pub(crate) async fn dial(addr: &str) -> io::Result<TcpStream> {
     let tcp = match addr.parse::<SocketAddr>() {
         Ok(addr) => TcpStream::connect(addr).await?,
@@ -46,6 +47,20 @@ pub(crate) fn dial_text(addr: &str, error: &io::Error) -> String {
     }
     match error.raw_os_error() {
         Some(_) => format!("dial tcp {addr}: connect: {}", os_text(error)),
+        None => unresolved_text(addr, &error.to_string()),
+    }
+}
+
+/// The same for an address that came to no connection attempt.
+fn unresolved_text(addr: &str, error: &str) -> String {
+    let Some((host, _)) = addr.rsplit_once(':') else {
+        return format!("dial tcp: address {addr}: missing port in address");
+    };
+    match error.strip_prefix("failed to lookup address information: ") {
+        Some("Name or service not known" | "No address associated with hostname") => {
+            format!("dial tcp: lookup {host}: no such host")
+        }
+        Some(why) => format!("dial tcp: lookup {host}: {}", why.to_lowercase()),
         None => format!("dial tcp {addr}: {error}"),
     }
 }
@@ -70,5 +85,21 @@ mod tests {
         );
         let timeout = io::Error::from(io::ErrorKind::TimedOut);
         assert_eq!(dial_text("h:1", &timeout), "dial tcp h:1: i/o timeout");
+        let unknown = "failed to lookup address information: Name or service not known";
+        for (addr, error, text) in [
+            (
+                "h",
+                "invalid socket address",
+                "dial tcp: address h: missing port in address",
+            ),
+            ("h:1", unknown, "dial tcp: lookup h: no such host"),
+            (
+                "h:x",
+                "invalid port value",
+                "dial tcp h:x: invalid port value",
+            ),
+        ] {
+            assert_eq!(dial_text(addr, &io::Error::other(error)), text);
+        }
     }
 }

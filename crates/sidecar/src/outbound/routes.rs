@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use outrider_lookup::{Instance, Instances};
+use outrider_lookup::{Cause, Instance, Instances};
 
 use super::LOOKUP_LIMIT;
 use crate::{
@@ -55,7 +55,13 @@ impl Routes {
         let instances = table
             .wait_for(&target.namespace, &target.app_id, LOOKUP_LIMIT)
             .await
-            .map_err(|error| Fault::new(Kind::UnknownApp, error.to_string()))?;
+            .map_err(|error| {
+                let kind = match error.cause {
+                    Cause::Unknown => Kind::UnknownApp,
+                    Cause::Source => Kind::NoResolver,
+                };
+                Fault::new(kind, error.text)
+            })?;
         let route = Rc::new(Route {
             target: target.clone(),
             instances: RefCell::new(instances),

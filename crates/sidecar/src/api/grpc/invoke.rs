@@ -1,34 +1,28 @@
 //! `InvokeService`: the unary call that SDKs make over gRPC (contract `grpc-api.md` 4).
 
-use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-    rc::Rc,
-    task::Poll,
-};
+use std::rc::Rc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, request::Parts};
 use outrider_core::path::normalize_method;
 use outrider_wire::{
     Fields, base64,
     envelope::Verb,
     r#gen::{common, google, runtime},
-    grpc::{Code, FrameError, parse_timeout},
+    grpc::{Code, parse_timeout},
     http1::reason,
 };
 use prost::Message;
 
-use super::Status;
+use super::{
+    Status,
+    unary::{answer, read, unless_reset},
+};
 use crate::{
     api::trace::{is_valid_traceparent, new_traceparent},
     call::{Body, Call, Fault, Kind, Reply, Target, request::GrpcOrigin},
     lane::Lane,
-    link::{
-        message::{MessageError, Messages},
-        upload::wait_for_window,
-    },
     outbound::{self, Outcome},
 };
 
@@ -39,14 +33,7 @@ pub(super) async fn invoke(
     mut respond: SendResponse<Bytes>,
 ) {
     let (parts, recv) = req.into_parts();
-    let mut work = pin!(call(lane, parts, recv));
-    let done = poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        // The client has given up: the call is dropped, which cancels it.
-        Poll::Pending => respond.poll_reset(cx).map(|_| None),
-    })
-    .await;
-    match done {
+    match unless_reset(&mut respond, call(lane, parts, recv)).await {
         Some(Ok((headers, message))) => answer(&mut respond, headers, message).await,
         Some(Err((headers, status))) => status.send_with(&mut respond, headers),
         None => {}
@@ -61,7 +48,7 @@ async fn call(
     recv: RecvStream,
 ) -> Result<(HeaderMap, Bytes), Failed> {
     let bare = |status| (HeaderMap::new(), status);
-    let request = read(lane, recv).await.map_err(bare)?;
+    let request: runtime::InvokeServiceRequest = read(lane, recv).await.map_err(bare)?;
     let id = request.id.clone();
     let failed = |fault: &Fault| {
         let text = if fault.retries > 0 {
@@ -112,31 +99,6 @@ async fn call(
         content_type,
     };
     Ok((headers, message.encode_to_vec().into()))
-}
-
-/// The one message of the request.
-async fn read(lane: &Lane, recv: RecvStream) -> Result<runtime::InvokeServiceRequest, Status> {
-    let mut messages = Messages::new(recv, lane.shared.limits.message);
-    match poll_fn(|cx| messages.poll_next(cx)).await {
-        Some(Ok(message)) => runtime::InvokeServiceRequest::decode(message).map_err(|_| {
-            let text =
-                "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data";
-            Status::new(Code::Internal, text)
-        }),
-        Some(Err(MessageError::Frame(error))) => {
-            let code = match error {
-                FrameError::TooLarge { .. } => Code::ResourceExhausted,
-                FrameError::Compressed => Code::Unimplemented,
-                FrameError::Flag(_) => Code::Internal,
-            };
-            Err(Status::new(code, error.to_string()))
-        }
-        Some(Err(error)) => Err(Status::new(Code::Canceled, error.to_string())),
-        None => Err(Status::new(
-            Code::Internal,
-            "grpc: the request has no message",
-        )),
-    }
 }
 
 fn to_call(
@@ -321,29 +283,6 @@ fn app_status(status: u16, body: &[u8]) -> Status {
     match std::str::from_utf8(&body[..body.len().min(63)]) {
         Ok(text) => told.with_info(phrase, status, text),
         Err(_) => told,
-    }
-}
-
-async fn answer(respond: &mut SendResponse<Bytes>, headers: HeaderMap, message: Bytes) {
-    let mut rsp = Response::new(());
-    *rsp.headers_mut() = headers;
-    rsp.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
-    let Ok(mut send) = respond.send_response(rsp, false) else {
-        return;
-    };
-    let mut framed = BytesMut::with_capacity(message.len() + 5);
-    let Some(prefix) = outrider_wire::grpc::frame::prefix(message.len()) else {
-        return;
-    };
-    framed.extend_from_slice(&prefix);
-    framed.extend_from_slice(&message);
-    let mut trailers = HeaderMap::new();
-    Status::new(Code::Ok, "").write(&mut trailers);
-    if wait_for_window(&mut send).await.is_ok() && send.send_data(framed.freeze(), false).is_ok() {
-        let _ = send.send_trailers(trailers);
     }
 }
 

@@ -15,7 +15,7 @@ use prost::Message;
 pub(super) struct Status {
     code: Code,
     message: String,
-    info: Option<google::rpc::ErrorInfo>,
+    details: Vec<google::protobuf::Any>,
 }
 
 impl Status {
@@ -23,20 +23,31 @@ impl Status {
         Self {
             code,
             message: message.into(),
-            info: None,
+            details: Vec::new(),
         }
     }
 
     /// Adds an `ErrorInfo` as the reference makes it.
-    pub(super) fn with_info(mut self, reason: &str, status: u16, message: &str) -> Self {
+    pub(super) fn with_info(self, reason: &str, status: u16, message: &str) -> Self {
         let metadata = [
             ("http.code".to_owned(), status.to_string()),
             ("http.error_message".to_owned(), message.to_owned()),
         ];
-        self.info = Some(google::rpc::ErrorInfo {
-            reason: reason.to_owned(),
-            domain: "dapr.io".to_owned(),
-            metadata: metadata.into_iter().collect(),
+        self.with(
+            "ErrorInfo",
+            &google::rpc::ErrorInfo {
+                reason: reason.to_owned(),
+                domain: "dapr.io".to_owned(),
+                metadata: metadata.into_iter().collect(),
+            },
+        )
+    }
+
+    /// Adds a detail: a message of `google.rpc` and its name there.
+    pub(super) fn with(mut self, name: &str, detail: &impl Message) -> Self {
+        self.details.push(google::protobuf::Any {
+            type_url: format!("type.googleapis.com/google.rpc.{name}"),
+            value: detail.encode_to_vec().into(),
         });
         self
     }
@@ -68,15 +79,12 @@ impl Status {
         {
             trailers.insert("grpc-message", message);
         }
-        if let Some(info) = &self.info {
+        if !self.details.is_empty() {
             // google.rpc.Status has the shape of the internal one.
             let status = internals::Status {
                 code: self.code.number(),
                 message: self.message.clone(),
-                details: vec![google::protobuf::Any {
-                    type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
-                    value: info.encode_to_vec().into(),
-                }],
+                details: self.details.clone(),
             };
             let text = base64::encode_unpadded(&status.encode_to_vec());
             if let Ok(text) = HeaderValue::from_str(&text) {

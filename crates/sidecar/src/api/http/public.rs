@@ -51,6 +51,8 @@ impl Handler for Public {
         let routes = Routes {
             invoke: false,
             shutdown: false,
+            state: false,
+            query: false,
             ..shared.plan.api.routes
         };
         let answer = match Route::of(asked.req.head.method(), &asked.raw_path, &routes) {

@@ -44,7 +44,7 @@ impl Record {
         Self {
             started: Instant::now(),
             method: head.method().to_owned(),
-            path: merged(&asked.path),
+            path: shortened(merged(&asked.path)),
             received: length.unwrap_or(0),
             status: 0,
             line: None,
@@ -134,6 +134,18 @@ impl Drop for Record {
             self.record(Sent::default());
         }
     }
+}
+
+/// Keys of state and names of secrets are left out, wherever the path begins.
+fn shortened(mut path: String) -> String {
+    let mut slashes = path.match_indices('/').map(|(at, _)| at).skip(1);
+    if let (Some(first), Some(second)) = (slashes.next(), slashes.next())
+        && matches!(&path[first + 1..second], "state" | "secrets")
+        && let Some(third) = slashes.next()
+    {
+        path.truncate(third);
+    }
+    path
 }
 
 /// The path label: double slashes merged, one in front (contract `observability.md` 5).

@@ -2,6 +2,7 @@
 
 use outrider_core::path::{clean, query_unescape_or_keep};
 
+use super::state::Wish;
 use crate::plan::Routes;
 
 /// The routes of the API port.
@@ -13,6 +14,8 @@ pub(crate) enum Route {
     /// With the key, unescaped.
     PutMetadata(String),
     Shutdown,
+    /// With the name of the store, unescaped.
+    State(String, Wish),
     /// The invoke URL, and everything that matches nothing else.
     Invoke,
     /// A known path under another method, where nothing is invoked.
@@ -29,26 +32,15 @@ impl Route {
             return Self::Invoke;
         }
         let path = path.trim_start_matches('/').trim_end_matches('/');
-        let known = match path.strip_prefix("v1.0/") {
-            Some("healthz") => Some(("GET", Self::Healthz)),
-            Some("healthz/outbound") => Some(("GET", Self::HealthzOutbound)),
-            Some("metadata") if routes.metadata => Some(("GET", Self::Metadata)),
-            Some("shutdown") if routes.shutdown => Some(("POST", Self::Shutdown)),
-            Some(rest) if routes.metadata => rest
-                .strip_prefix("metadata/")
-                .filter(|key| !key.is_empty() && !key.contains('/'))
-                .map(|key| {
-                    (
-                        "PUT",
-                        Self::PutMetadata(query_unescape_or_keep(key).into_owned()),
-                    )
-                }),
+        let known = match path.split_once('/') {
+            Some(("v1.0", path)) => v1(method, path, routes),
+            Some(("v1.0-alpha1", path)) if routes.query => query(method, path),
             _ => None,
         };
         match known {
-            Some((expected, route)) if expected == method => route,
+            Some(Ok(route)) => route,
             _ if routes.invoke => Self::Invoke,
-            Some(_) => Self::WrongMethod,
+            Some(Err(OtherMethod)) => Self::WrongMethod,
             None => Self::Nothing,
         }
     }
@@ -61,6 +53,12 @@ impl Route {
             Self::Metadata => "GetMetadata",
             Self::PutMetadata(_) => "PutMetadata",
             Self::Shutdown => "Shutdown",
+            Self::State(_, Wish::Save) => "SaveState",
+            Self::State(_, Wish::Get(_)) => "GetState",
+            Self::State(_, Wish::Delete(_)) => "DeleteState",
+            Self::State(_, Wish::Bulk) => "GetBulkState",
+            Self::State(_, Wish::Transaction) => "ExecuteStateTransaction",
+            Self::State(_, Wish::Query) => "QueryStateAlpha1",
             Self::Invoke | Self::WrongMethod | Self::Nothing => "InvokeService",
         }
     }
@@ -71,6 +69,77 @@ impl Route {
     }
 }
 
+/// A known path under a method that it does not have.
+struct OtherMethod;
+
+type Known = Option<Result<Route, OtherMethod>>;
+
+/// Paths below `/v1.0/`.
+fn v1(method: &str, path: &str, routes: &Routes) -> Known {
+    let (expected, route) = match path {
+        "healthz" => ("GET", Route::Healthz),
+        "healthz/outbound" => ("GET", Route::HealthzOutbound),
+        "metadata" if routes.metadata => ("GET", Route::Metadata),
+        "shutdown" if routes.shutdown => ("POST", Route::Shutdown),
+        _ => match path.split_once('/')? {
+            ("metadata", key) if routes.metadata && is_segment(key) => {
+                ("PUT", Route::PutMetadata(unescaped(key)))
+            }
+            ("state", rest) if routes.state => return state(method, rest),
+            _ => return None,
+        },
+    };
+    Some(if expected == method {
+        Ok(route)
+    } else {
+        Err(OtherMethod)
+    })
+}
+
+/// Paths below `/v1.0/state/`. Which of them are no keys is decided before they are unescaped.
+fn state(method: &str, path: &str) -> Known {
+    let is_write = matches!(method, "POST" | "PUT");
+    let (store, wish) = match path.split_once('/') {
+        None => (path, is_write.then_some(Wish::Save)),
+        Some((store, key)) if is_segment(key) => {
+            let wish = match (method, key) {
+                ("GET", _) => Some(Wish::Get(unescaped(key))),
+                ("DELETE", _) => Some(Wish::Delete(unescaped(key))),
+                (_, "bulk") if is_write => Some(Wish::Bulk),
+                (_, "transaction") if is_write => Some(Wish::Transaction),
+                _ => None,
+            };
+            (store, wish)
+        }
+        Some(_) => return None,
+    };
+    if !is_segment(store) {
+        return None;
+    }
+    let route = wish.map(|wish| Route::State(unescaped(store), wish));
+    Some(route.ok_or(OtherMethod))
+}
+
+/// Paths below `/v1.0-alpha1/`.
+fn query(method: &str, path: &str) -> Known {
+    let store = path.strip_prefix("state/")?.strip_suffix("/query")?;
+    if !is_segment(store) {
+        return None;
+    }
+    Some(match method {
+        "POST" | "PUT" => Ok(Route::State(unescaped(store), Wish::Query)),
+        _ => Err(OtherMethod),
+    })
+}
+
+fn is_segment(text: &str) -> bool {
+    !text.is_empty() && !text.contains('/')
+}
+
+fn unescaped(segment: &str) -> String {
+    query_unescape_or_keep(segment).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +148,8 @@ mod tests {
         invoke: true,
         metadata: true,
         shutdown: true,
+        state: true,
+        query: true,
     };
 
     #[test]
@@ -125,5 +196,65 @@ mod tests {
             ..ALL
         };
         assert_eq!(Route::of("GET", "/v1.0/metadata", &routes), Route::Invoke);
+    }
+
+    #[test]
+    fn stores_and_keys_are_single_segments_unescaped_once() {
+        let state = |wish| Route::State("s t".into(), wish);
+        let get = |key: &str| state(Wish::Get(key.into()));
+        for (method, path, route) in [
+            ("POST", "/v1.0/state/s+t", state(Wish::Save)),
+            ("PUT", "/v1.0/state/s%20t/", state(Wish::Save)),
+            ("GET", "/v1.0/state/s+t/a%2Fb+c%2Bd", get("a/b c+d")),
+            ("GET", "/v1.0/state/s+t/a%2541", get("a%41")),
+            ("GET", "/v1.0/state/s+t/%2E%2E", get("..")),
+            ("GET", "/v1.0/state/s+t/bulk", get("bulk")),
+            (
+                "DELETE",
+                "/v1.0/state/s+t/transaction",
+                state(Wish::Delete("transaction".into())),
+            ),
+            ("POST", "/v1.0/state/s+t/bulk", state(Wish::Bulk)),
+            (
+                "PUT",
+                "/v1.0/state/s+t/transaction",
+                state(Wish::Transaction),
+            ),
+            ("PUT", "/v1.0-alpha1/state/s+t/query", state(Wish::Query)),
+            ("POST", "/v1.0/state/s+t/b%75lk", Route::Invoke),
+            ("POST", "/v1.0/state/s+t/key", Route::Invoke),
+            ("GET", "/v1.0/state/s+t", Route::Invoke),
+            ("HEAD", "/v1.0/state/s+t/key", Route::Invoke),
+            ("GET", "/v1.0/state/s+t/a/b", Route::Invoke),
+            ("POST", "/v1.0/state", Route::Invoke),
+            ("GET", "/v1.0-alpha1/state/s+t/query", Route::Invoke),
+            ("POST", "/v1.0-alpha1/state/query", Route::Invoke),
+        ] {
+            assert_eq!(Route::of(method, path, &ALL), route, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn denied_state_is_nothing_of_ours() {
+        let routes = Routes {
+            state: false,
+            query: false,
+            ..ALL
+        };
+        for path in ["/v1.0/state/s", "/v1.0-alpha1/state/s/query"] {
+            assert_eq!(Route::of("POST", path, &routes), Route::Invoke);
+        }
+        let routes = Routes {
+            invoke: false,
+            ..ALL
+        };
+        assert_eq!(
+            Route::of("GET", "/v1.0/state/s", &routes),
+            Route::WrongMethod
+        );
+        assert_eq!(
+            Route::of("GET", "/v1.0/state/s/a/b", &routes),
+            Route::Nothing
+        );
     }
 }

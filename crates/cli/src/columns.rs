@@ -2,23 +2,30 @@
 
 /// One line for the head and each row; columns are two spaces apart, no line ends in spaces.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
-    let mut widths = head.map(width);
+    let rows: Vec<&[String]> = rows.iter().map(<[String; N]>::as_slice).collect();
+    lines(&head, &rows)
+}
+
+/// The same with a number of columns that is not known beforehand; every row has as many cells as
+/// the head.
+pub(crate) fn lines(head: &[&str], rows: &[&[String]]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|cell| width(cell)).collect();
     for row in rows {
-        for (widest, cell) in widths.iter_mut().zip(row) {
+        for (widest, cell) in widths.iter_mut().zip(*row) {
             *widest = width(cell).max(*widest);
         }
     }
     let mut out = String::new();
-    push_line(&mut out, &head, &widths);
+    push_line(&mut out, head.iter().copied(), &widths);
     for row in rows {
-        push_line(&mut out, &row.each_ref().map(String::as_str), &widths);
+        push_line(&mut out, row.iter().map(String::as_str), &widths);
     }
     out
 }
 
-fn push_line(out: &mut String, cells: &[&str], widths: &[usize]) {
+fn push_line<'a>(out: &mut String, cells: impl Iterator<Item = &'a str>, widths: &[usize]) {
     let mut line = String::new();
-    for (cell, &widest) in cells.iter().zip(widths) {
+    for (cell, &widest) in cells.zip(widths) {
         line.push_str(cell);
         line.push_str(&" ".repeat(widest - width(cell) + GAP));
     }

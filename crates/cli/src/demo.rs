@@ -6,7 +6,6 @@
 //! from other demos. Ends its children whatever happens, short of being killed itself.
 
 mod call;
-mod connection;
 mod error;
 mod kept;
 mod nodeapp;

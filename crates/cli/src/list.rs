@@ -1,67 +1,135 @@
-//! `outrider list`: the sidecars of this user on this machine, as the same-host registry has them.
+//! `outrider list`: the sidecars on this machine, started by either tool (contract, cli 7).
 //!
-//! Asks no sidecar anything, so a hung one is shown like the others.
+//! A hung sidecar is shown like the others; what only it knows is left out, and that is said.
+
+mod formats;
+mod rows;
 
 use std::{
     process::ExitCode,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use outrider_config::flags::{Flag, Kind, Positionals, Spec};
-use outrider_lookup::{Registry, registry::Entry};
-use serde::Serialize;
+use outrider_config::flags::{Flag, Kind, Parsed, Positionals, Spec};
+use outrider_core::quote::quote;
 
 use crate::{
-    columns,
+    Process, columns, http,
     output::{Output, complain, printable},
+    sidecars::{self, Answer, LIMIT, Sidecar},
 };
+use formats::{json, yaml};
+use rows::Row;
 
 pub(crate) const SPEC: Spec = Spec {
     usage_name: "outrider list",
-    usage_tail: "[--json]",
+    usage_tail: "[-o table|json|yaml]",
     about: "\
-Shows the sidecars on this machine: those of your user and in this network namespace (a container \
-usually has its own) that run with the same-host registry, which is the default. One that was \
-killed disappears by itself.
+Shows the sidecars on this machine, whether outrider or the dapr CLI started them: those that run \
+with the same-host registry, which is the default, and all other processes called daprd in this \
+network namespace (a container usually has its own). One that was killed disappears by itself.
 
 HTTP and GRPC are the ports your app calls, APP PORT is where the sidecar calls your app, and \
-METRICS is the port of the metrics page.",
-    flags: &[Flag::new(
-        "json",
-        Kind::Bool,
-        "Print a JSON array with one object for each sidecar instead of columns.",
-    )],
+METRICS is the port of the metrics page. COMMAND, CLI PID and APP PID are known where 'run' \
+started app and sidecar together. If your sidecars ask for a token, set DAPR_API_TOKEN.
+
+  outrider list
+  outrider list -o json",
+    flags: &[
+        Flag::new(
+            "output",
+            Kind::Str,
+            "What to print: table, json or yaml. The keys of the last two are those of 'dapr \
+             list', and some more.",
+        )
+        .short('o')
+        .default("table"),
+        Flag::new("json", Kind::Bool, "The same as -o json."),
+    ],
     positionals: Positionals::Refused,
 };
 
-pub(crate) fn main(arguments: &[String], output: Output) -> ExitCode {
+/// What is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Table,
+    Json,
+    Yaml,
+    /// For shells that complete app ids; asks no sidecar anything.
+    Ids,
+}
+
+pub(crate) fn main(process: &Process<'_>, arguments: &[String], output: Output) -> ExitCode {
     let parsed = match crate::read(&SPEC, arguments, output) {
         Ok(parsed) => parsed,
         Err(code) => return code,
     };
-    let entries = match Registry::new().list() {
-        Ok(entries) => entries,
-        Err(error) => {
-            complain(&format!("cannot list the sidecars: {error}\n"));
-            return ExitCode::FAILURE;
-        }
+    let form = match form(&parsed) {
+        Ok(form) => form,
+        Err(message) => return crate::misused(&SPEC, &message),
     };
-    if parsed.bool("json") {
-        return output.finish(&json(&entries));
+    let mut found = sidecars::find();
+    if let Some(problem) = &found.problem {
+        complain(&format!(
+            "the list may be incomplete: {}\n",
+            printable(problem)
+        ));
     }
-    if entries.is_empty() {
-        complain(NOBODY);
-        return ExitCode::SUCCESS;
+    if form == Form::Ids {
+        return output.finish(&ids(&found.sidecars));
+    }
+    let token = process.api_token.as_deref();
+    if let Err(error) = http::block_on(sidecars::ask(&mut found.sidecars, token)) {
+        complain(&format!("cannot ask the sidecars: {error}\n"));
     }
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    output.finish(&text(&entries, now))
+    show(&found.sidecars, form, now, output)
 }
 
-/// The columns. `now` is the time since 1970.
-fn text(entries: &[Entry], now: Duration) -> String {
-    let head = [
+fn form(parsed: &Parsed) -> Result<Form, String> {
+    if parsed.bool("json") && !parsed.given("output") {
+        return Ok(Form::Json);
+    }
+    match &*parsed.str("output") {
+        "table" => Ok(Form::Table),
+        "json" => Ok(Form::Json),
+        "yaml" => Ok(Form::Yaml),
+        "ids" => Ok(Form::Ids),
+        other => Err(format!(
+            "--output is {}; it must be table, json or yaml",
+            quote(other)
+        )),
+    }
+}
+
+fn show(sidecars: &[Sidecar], form: Form, now: Duration, output: Output) -> ExitCode {
+    let rows: Vec<Row> = sidecars.iter().map(|it| Row::of(it, now)).collect();
+    match form {
+        Form::Json => return output.finish(&json(&rows)),
+        Form::Yaml => return output.finish(&yaml(&rows)),
+        Form::Table | Form::Ids => {}
+    }
+    if sidecars.is_empty() {
+        complain(NOBODY);
+        return ExitCode::SUCCESS;
+    }
+    let code = output.finish(&table(sidecars, now));
+    complain(&silent(sidecars));
+    code
+}
+
+/// Each id once.
+fn ids(sidecars: &[Sidecar]) -> String {
+    let mut ids: Vec<&str> = sidecars.iter().map(|it| &*it.app_id).collect();
+    ids.dedup();
+    ids.into_iter().map(|id| printable(id) + "\n").collect()
+}
+
+/// The columns; those that the CLIs fill only if they did for any. `now` is the time since 1970.
+fn table(sidecars: &[Sidecar], now: Duration) -> String {
+    let mut head = vec![
         "APP ID",
         "NAMESPACE",
         "HTTP",
@@ -72,24 +140,52 @@ fn text(entries: &[Entry], now: Duration) -> String {
         "AGE",
         "VERSION",
     ];
-    let row = |entry: &Entry| {
-        [
-            or_dash(printable(&entry.app_id)),
-            or_dash(printable(&entry.namespace)),
-            match &entry.http_socket {
-                Some(path) => printable(path),
-                None => port(entry.http_port),
-            },
-            port(entry.grpc_port),
-            port(entry.app_port),
-            port(entry.metrics_port),
-            entry.pid.to_string(),
-            age(now.saturating_sub(Duration::from_millis(entry.started_unix_ms))),
-            or_dash(printable(&entry.version)),
-        ]
-    };
-    let rows: Vec<_> = entries.iter().map(row).collect();
-    columns::table(head, &rows)
+    let mut rows: Vec<Vec<String>> = sidecars.iter().map(|it| usual(it, now)).collect();
+    for (name, cell) in OPTIONAL {
+        let cells: Vec<String> = sidecars.iter().map(cell).collect();
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            head.push(name);
+            for (row, cell) in rows.iter_mut().zip(cells) {
+                row.push(or_dash(cell));
+            }
+        }
+    }
+    let rows: Vec<&[String]> = rows.iter().map(Vec::as_slice).collect();
+    columns::lines(&head, &rows)
+}
+
+fn usual(it: &Sidecar, now: Duration) -> Vec<String> {
+    let told = it.metadata().map(|it| &*it.runtime_version);
+    let version = it.version.as_deref().or(told).unwrap_or_default();
+    vec![
+        or_dash(printable(&it.app_id)),
+        or_dash(printable(it.namespace.as_deref().unwrap_or_default())),
+        match &it.http_socket {
+            Some(path) => printable(path),
+            None => port(it.http_port),
+        },
+        port(it.grpc_port),
+        port(it.app_port),
+        port(it.metrics_port.filter(|_| it.metrics_enabled)),
+        it.pid.to_string(),
+        rows::age(rows::since(it, now)),
+        or_dash(printable(version)),
+    ]
+}
+
+type Column = (&'static str, fn(&Sidecar) -> String);
+
+const OPTIONAL: [Column; 3] = [
+    ("COMMAND", |it| {
+        let command = it.metadata().map(|it| &*it.app_command);
+        rows::cut(&printable(command.unwrap_or_default()))
+    }),
+    ("CLI PID", |it| pid(it.cli_pid())),
+    ("APP PID", |it| pid(it.metadata().and_then(|it| it.app_pid))),
+];
+
+fn pid(pid: Option<u32>) -> String {
+    pid.map(|pid| pid.to_string()).unwrap_or_default()
 }
 
 fn port(number: Option<u16>) -> String {
@@ -104,99 +200,85 @@ fn or_dash(text: String) -> String {
     }
 }
 
-/// The largest unit of the age, as in `3m`.
-fn age(age: Duration) -> String {
-    match age.as_secs() {
-        seconds @ ..60 => format!("{seconds}s"),
-        seconds @ 60..3_600 => format!("{}m", seconds / 60),
-        seconds @ 3_600..86_400 => format!("{}h", seconds / 3_600),
-        seconds => format!("{}d", seconds / 86_400),
+/// Who did not tell about itself, and why.
+fn silent(sidecars: &[Sidecar]) -> String {
+    let line = |it: &Sidecar| {
+        let why = match &it.answer {
+            Answer::Refused if it.is_own => "it asks for a token: set DAPR_API_TOKEN",
+            Answer::Refused => "it asks for a token, and another user runs it",
+            Answer::Unknown(why) => why,
+            Answer::Told(_) | Answer::NotAsked => return None,
+        };
+        let (id, pid) = (printable(&it.app_id), it.pid);
+        Some(format!("{id} (pid {pid}): {}\n", printable(why)))
+    };
+    let lines: String = sidecars.iter().filter_map(line).collect();
+    if lines.is_empty() {
+        return lines;
     }
-}
-
-/// What scripts may rely on; the files of the registry may change behind it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row<'a> {
-    app_id: &'a str,
-    namespace: &'a str,
-    http_port: Option<u16>,
-    http_socket: Option<&'a str>,
-    grpc_port: Option<u16>,
-    app_port: Option<u16>,
-    metrics_port: Option<u16>,
-    /// Where other sidecars reach it.
-    address: &'a str,
-    pid: u32,
-    started_unix_ms: u64,
-    version: &'a str,
-}
-
-impl<'a> Row<'a> {
-    fn of(entry: &'a Entry) -> Self {
-        Self {
-            app_id: &entry.app_id,
-            namespace: &entry.namespace,
-            http_port: entry.http_port,
-            http_socket: entry.http_socket.as_deref(),
-            grpc_port: entry.grpc_port,
-            app_port: entry.app_port,
-            metrics_port: entry.metrics_port,
-            address: &entry.address,
-            pid: entry.pid,
-            started_unix_ms: entry.started_unix_ms,
-            version: &entry.version,
-        }
-    }
-}
-
-fn json(entries: &[Entry]) -> String {
-    let rows: Vec<Row<'_>> = entries.iter().map(Row::of).collect();
-    let text = serde_json::to_string_pretty(&rows);
-    text.expect("strings and numbers always make JSON") + "\n"
+    format!("\nNo metadata, so some columns may be missing (asked for {LIMIT:?}):\n{lines}")
 }
 
 const NOBODY: &str = "\
-No sidecars of yours run on this machine. Start one, or see two at work:
+No sidecars run on this machine. Start one, or see two at work:
   outrider sidecar --app-id shop --app-port 3000
   outrider demo
 ";
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use outrider_config::flags::{Outcome, parse};
 
-    fn entry() -> Entry {
-        Entry {
+    use super::*;
+    use crate::sidecars::Metadata;
+
+    fn sidecar() -> Sidecar {
+        Sidecar {
             app_id: "nodeapp".into(),
-            namespace: "default".into(),
+            namespace: Some("default".into()),
             pid: 77,
-            address: "127.0.0.1:50002".into(),
             http_port: Some(3500),
             grpc_port: Some(50001),
             started_unix_ms: 1_000,
-            version: "1.18.3".into(),
-            ..Entry::default()
+            version: Some("1.18.3".into()),
+            ..Sidecar::default()
         }
     }
 
     #[test]
     fn each_sidecar_is_a_line() {
         assert_eq!(
-            text(&[entry()], Duration::from_secs(191)),
+            table(&[sidecar()], Duration::from_secs(191)),
             "APP ID   NAMESPACE  HTTP  GRPC   APP PORT  METRICS  PID  AGE  VERSION\n\
              nodeapp  default    3500  50001  -         -        77   3m   1.18.3\n"
         );
     }
 
     #[test]
-    fn a_socket_stands_for_the_port() {
-        let entry = Entry {
-            http_socket: Some("/run/a\n.socket".into()),
-            namespace: String::new(),
-            ..entry()
+    fn columns_of_the_cli_come_with_the_first_that_has_them() {
+        let run = Sidecar {
+            answer: Answer::Told(Box::new(Metadata {
+                cli_pid: Some(7),
+                app_command: "python -m a.very.long.module".into(),
+                ..Metadata::default()
+            })),
+            ..sidecar()
         };
-        let text = text(&[entry], Duration::ZERO);
+        let text = table(&[sidecar(), run], Duration::ZERO);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].ends_with("VERSION  COMMAND                  CLI PID"));
+        assert!(lines[1].ends_with("1.18.3   -                        -"));
+        assert!(lines[2].ends_with("1.18.3   python -m a.very.lon...  7"));
+    }
+
+    #[test]
+    fn a_socket_stands_for_the_port() {
+        let sidecar = Sidecar {
+            http_socket: Some("/run/a\n.socket".into()),
+            namespace: None,
+            ..sidecar()
+        };
+        let text = table(&[sidecar], Duration::ZERO);
         assert!(
             text.contains("nodeapp  -          /run/a\\n.socket  50001"),
             "{text}"
@@ -206,25 +288,45 @@ mod tests {
     }
 
     #[test]
-    fn ages_have_one_unit() {
-        for (seconds, shown) in [
-            (0, "0s"),
-            (59, "59s"),
-            (60, "1m"),
-            (3_600, "1h"),
-            (90_000, "1d"),
-        ] {
-            assert_eq!(age(Duration::from_secs(seconds)), shown);
-        }
+    fn who_is_silent_is_told() {
+        let refused = Sidecar {
+            answer: Answer::Refused,
+            is_own: true,
+            ..sidecar()
+        };
+        assert_eq!(silent(&[sidecar()]), "");
+        let text = silent(&[sidecar(), refused]);
+        assert!(
+            text.ends_with("nodeapp (pid 77): it asks for a token: set DAPR_API_TOKEN\n"),
+            "{text}"
+        );
     }
 
     #[test]
-    fn json_has_an_object_for_each_sidecar_and_null_for_what_is_not_there() {
-        assert_eq!(json(&[]), "[]\n");
-        let rows: serde_json::Value = serde_json::from_str(&json(&[entry()])).unwrap();
-        assert_eq!(rows[0]["appId"], "nodeapp");
-        assert_eq!(rows[0]["httpPort"], 3500);
-        assert!(rows[0]["appPort"].is_null());
-        assert_eq!(rows[0]["startedUnixMs"], 1000);
+    fn ids_are_told_once() {
+        assert_eq!(ids(&[sidecar(), sidecar()]), "nodeapp\n");
+    }
+
+    #[test]
+    fn forms_have_the_names_of_the_dapr_cli() {
+        let read = |line: &str| {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            match parse(&SPEC, &words) {
+                Ok(Outcome::Parsed(parsed)) => form(&parsed),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(read(""), Ok(Form::Table));
+        assert_eq!(read("--json"), Ok(Form::Json));
+        assert_eq!(read("-o yaml"), Ok(Form::Yaml));
+        assert_eq!(
+            read("--output=xml").unwrap_err(),
+            "--output is \"xml\"; it must be table, json or yaml"
+        );
+    }
+
+    #[test]
+    fn the_help_fits_a_terminal() {
+        assert!(SPEC.help().lines().all(|line| line.chars().count() <= 100));
     }
 }

@@ -3,11 +3,18 @@
 use outrider_config::sidecar_flags::Form;
 use outrider_core::quote::quote;
 
-use crate::suggest;
+use crate::{COMMANDS, suggest};
 
 /// The overview: what it is, what it can do, where to begin.
 pub(crate) fn text() -> String {
-    format!("outrider {}: {OVERVIEW}", env!("CARGO_PKG_VERSION"))
+    let widest = COMMANDS.iter().map(|it| it.name.len()).max();
+    let width = widest.unwrap_or_default();
+    let commands: String = COMMANDS
+        .iter()
+        .map(|it| format!("  {:width$}  {}\n", it.name, it.summary))
+        .collect();
+    let version = env!("CARGO_PKG_VERSION");
+    format!("outrider {version}: {WHAT}\nCommands:\n{commands}\n{FIRST_STEPS}")
 }
 
 /// One line with both versions.
@@ -45,7 +52,7 @@ fn is_sidecar_flag(word: &str) -> bool {
     word.starts_with('-') && name.is_some_and(known)
 }
 
-const OVERVIEW: &str = "\
+const WHAT: &str = "\
 calls between services, with Dapr's protocols
 
 Each app gets a sidecar, a small process beside it. An app sends a call to its own sidecar, by the
@@ -53,19 +60,15 @@ name of the app it wants; the sidecar finds that app's sidecar, which hands the 
 answer comes back the same way:
 
   app ──► sidecar ──► sidecar ──► app
+";
 
-Commands:
-  demo      See it work: two small apps, a sidecar beside each, an order a second
-  sidecar   Run a sidecar beside your app; takes the flags of daprd
-  list      Show the sidecars on this machine
-  help      Explain a command, as 'outrider <command> --help' does
-
+const FIRST_STEPS: &str = "\
 First steps:
   outrider demo
       Watch calls go by, and break them. Needs nothing but this program.
   outrider sidecar --app-id shop --app-port 3000
       A sidecar for your app on port 3000; its HTTP API is on port 3500.
-  curl http://127.0.0.1:3500/v1.0/invoke/shop/method/hello
+  outrider invoke --app-id shop --method hello --verb GET
       Calls /hello of the app called shop through it.
 
 Under the name daprd (a link or a copy) this program is the sidecar itself and takes its flags
@@ -79,8 +82,9 @@ mod tests {
     #[test]
     fn the_overview_names_every_command_and_fits_a_terminal() {
         let text = text();
-        for command in ["demo", "sidecar", "list", "help"] {
-            assert!(text.contains(&format!("\n  {command} ")), "{command}");
+        for command in COMMANDS {
+            let name = command.name;
+            assert!(text.contains(&format!("\n  {name} ")), "{name}");
         }
         assert!(text.lines().all(|line| line.chars().count() <= 100));
     }

@@ -1,5 +1,7 @@
 //! Guesses which command a word was meant to be.
 
+use crate::COMMANDS;
+
 /// The nearest command, if one is near enough to be worth a line.
 pub(crate) fn command(written: &str) -> Option<&'static str> {
     let written = written.trim_start_matches('-').to_ascii_lowercase();
@@ -10,20 +12,33 @@ pub(crate) fn command(written: &str) -> Option<&'static str> {
     if let Some((_, command)) = synonym {
         return Some(command);
     }
-    let begins = |name: &&&str| written.len() >= 2 && name.starts_with(&written);
-    if let Some(name) = COMMANDS.iter().find(begins) {
+    let mut names = COMMANDS.iter().map(|it| it.name);
+    let begins = |name: &&str| written.len() >= 2 && name.starts_with(&written);
+    if let Some(name) = names.clone().find(begins) {
         return Some(name);
     }
     // Letters in the wrong order are the commonest slip.
-    if let Some(name) = COMMANDS
-        .iter()
-        .find(|name| sorted(name) == sorted(&written))
-    {
+    if let Some(name) = names.find(|name| sorted(name) == sorted(&written)) {
         return Some(name);
     }
     COMMANDS
         .iter()
-        .map(|name| (distance(&written, name), *name))
+        .map(|it| (distance(&written, it.name), it.name))
+        .filter(|(distance, name)| *distance <= name.len() / 3)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// The nearest of any names, if one is near enough.
+pub(crate) fn nearest<'a, T: AsRef<str>>(written: &str, names: &'a [T]) -> Option<&'a str> {
+    let written = written.to_ascii_lowercase();
+    if written.len() > LONGEST {
+        return None;
+    }
+    let lower = |name: &str| name.to_ascii_lowercase();
+    names
+        .iter()
+        .map(|name| (distance(&written, &lower(name.as_ref())), name.as_ref()))
         .filter(|(distance, name)| *distance <= name.len() / 3)
         .min()
         .map(|(_, name)| name)
@@ -49,14 +64,16 @@ fn distance(from: &str, to: &str) -> usize {
     row[to.len()]
 }
 
-const COMMANDS: [&str; 4] = ["sidecar", "demo", "list", "help"];
-
 /// What others call our commands.
-const SYNONYMS: [(&str, &str); 4] = [
+const SYNONYMS: [(&str, &str); 8] = [
     ("ls", "list"),
     ("ps", "list"),
     ("daprd", "sidecar"),
     ("example", "demo"),
+    ("call", "invoke"),
+    ("kill", "stop"),
+    ("end", "stop"),
+    ("tail", "logs"),
 ];
 
 /// Longer than any command by far.
@@ -78,6 +95,9 @@ mod tests {
             ("ls", "list"),
             ("daprd", "sidecar"),
             ("-help", "help"),
+            ("log", "logs"),
+            ("invok", "invoke"),
+            ("kill", "stop"),
         ] {
             assert_eq!(command(written), Some(meant), "{written}");
         }

@@ -5,7 +5,7 @@ mod host;
 mod sidecar;
 mod wait;
 
-use std::{path::Path, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
@@ -23,9 +23,12 @@ fn main() -> ExitCode {
         }
         _ => outrider_cli::main(&outrider_cli::Process {
             arguments: &arguments,
+            environment: &environment(),
+            folder: std::env::current_dir().unwrap_or_default(),
             runtime_version: outrider_sidecar::RUNTIME_VERSION,
             executable: std::env::current_exe().ok(),
             no_color: no_color(),
+            api_token: api_token(),
         }),
     }
 }
@@ -37,4 +40,23 @@ fn no_color() -> bool {
         reason = "the process entry reads the environment"
     )]
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// What the sidecars of this user ask for, if they do; an empty one is none (contract, cli 1).
+fn api_token() -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the process entry reads the environment"
+    )]
+    let token = std::env::var("DAPR_API_TOKEN").ok();
+    token.filter(|token| !token.is_empty())
+}
+
+/// All variables, which `run` hands on to apps.
+fn environment() -> Vec<(OsString, OsString)> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the process entry reads the environment"
+    )]
+    std::env::vars_os().collect()
 }

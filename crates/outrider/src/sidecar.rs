@@ -59,8 +59,9 @@ fn run(flags: &RawFlags) -> ExitCode {
             )
         }));
         let address = host::address(&env);
-        let settings = match settings(flags, &env, &facts, &address, &mut installed) {
-            Ok(settings) => settings,
+        let read = settings(flags, &env, &facts, &address, &mut installed);
+        let (settings, variables) = match read {
+            Ok(read) => read,
             Err(why) => return fatal(flags, &facts, installed, &why),
         };
         tracing::info!(target: scope::RUNTIME, "Enabled features: {}", settings.features.join(" "));
@@ -70,7 +71,7 @@ fn run(flags: &RawFlags) -> ExitCode {
         for line in settings.effective().lines() {
             tracing::debug!(target: scope::RUNTIME, "setting {line}");
         }
-        let plan = outrider_sidecar::assemble(&settings, host::cpus());
+        let plan = outrider_sidecar::assemble(&settings, variables, host::cpus());
         let host = outrider_sidecar::Host {
             address,
             name: facts.hostname.clone(),
@@ -83,14 +84,15 @@ fn run(flags: &RawFlags) -> ExitCode {
     }
 }
 
-/// Reads and checks everything. The log is installed as soon as it is known how.
+/// Reads and checks everything. The log is installed as soon as it is known how. Also gives the
+/// variables that files may refer to.
 fn settings(
     flags: &RawFlags,
     env: &Env,
     facts: &Host,
     address: &str,
     installed: &mut bool,
-) -> Result<Settings, Error> {
+) -> Result<(Settings, Env), Error> {
     let draft = Draft::try_new(flags.clone(), env, facts)?;
     if !*installed {
         install(draft.log(), draft.app_id().as_str(), facts);
@@ -102,18 +104,8 @@ fn settings(
         tracing::info!(target: scope::RUNTIME, "Log level set to: {}", draft.log().level.as_str());
     }
     let internal_port = draft.listen().internal_port.number();
-    let settings = draft.load(address, internal_port)?;
-    for folder in &settings.discovery.resources {
-        check_folder(folder)?;
-    }
-    Ok(settings)
-}
-
-/// A resources folder that can't be read is fatal (contract `configuration.md` 4.1).
-fn check_folder(folder: &str) -> Result<(), Error> {
-    std::fs::read_dir(folder)
-        .map(drop)
-        .map_err(|error| Error::unreadable_resources(folder, &error))
+    let variables = Env::new(draft.expansion(address, internal_port));
+    Ok((draft.load(address, internal_port)?, variables))
 }
 
 fn install(log: &Log, app_id: &str, facts: &Host) {

@@ -16,10 +16,10 @@ use tokio::{
 
 use super::{
     CALLEE,
-    connection::{self, Connection, text},
     kept::{Kept, Visit},
     orders::USER_AGENT,
 };
+use crate::http::{self, Connection, text};
 
 /// What became of an order.
 #[derive(Debug, PartialEq)]
@@ -146,11 +146,11 @@ impl Caller {
 
 enum Unsent {
     Connect(std::io::Error),
-    Exchange(connection::Error),
+    Exchange(http::Error),
 }
 
-impl From<connection::Error> for Unsent {
-    fn from(error: connection::Error) -> Self {
+impl From<http::Error> for Unsent {
+    fn from(error: http::Error) -> Self {
         Self::Exchange(error)
     }
 }
@@ -194,21 +194,11 @@ struct Timing {
 impl Timing {
     /// Each hop adds a field of its own.
     fn of(fields: &Fields) -> Option<Self> {
-        let values = fields
-            .get_all(b"Server-Timing")
-            .map(String::from_utf8_lossy);
-        Self::read(&values.collect::<Vec<_>>().join(","))
+        Self::read(&http::server_timing(fields))
     }
 
     fn read(value: &str) -> Option<Self> {
-        let find = |wanted: &str| {
-            let mut metrics = value
-                .split(',')
-                .map(|metric| metric.split(';').map(str::trim));
-            let metric = metrics.find_map(|mut it| (it.next() == Some(wanted)).then_some(it));
-            let millis = metric?.find_map(|parameter| parameter.strip_prefix("dur="))?;
-            Duration::try_from_secs_f64(millis.parse::<f64>().ok()? / 1000.0).ok()
-        };
+        let find = |hop| http::hop_duration(value, hop);
         Some(Self {
             link: find("link")?,
             app: find("app")?,

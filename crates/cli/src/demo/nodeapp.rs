@@ -18,12 +18,14 @@ use tokio::{
 
 use super::{
     CALLEE,
-    connection::{Connection, text},
     kept::{Kept, Visit},
     orders::USER_AGENT,
     screen,
 };
-use crate::output::Output;
+use crate::{
+    http::{Connection, text},
+    output::Output,
+};
 
 /// Listening, not yet serving.
 #[derive(Debug)]

@@ -18,7 +18,8 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::{CALLEE, CALLER, connection::Connection, error::Error, ports};
+use super::{CALLEE, CALLER, error::Error, ports};
+use crate::http::{self, Connection};
 use log::Log;
 
 /// Both sidecars.
@@ -258,7 +259,7 @@ fn arguments(app_id: &str, app_port: Option<u16>, ports: [u16; 4]) -> Vec<String
     arguments
 }
 
-async fn healthy(port: u16) -> Result<bool, super::connection::Error> {
+async fn healthy(port: u16) -> Result<bool, http::Error> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let mut connection = Connection::new(stream);
     let request = "GET /v1.0/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";

@@ -1,7 +1,7 @@
 //! Our sidecar and a real daprd, as caller and as callee of each other.
 //!
 //! Run by `OUTRIDER_TEST_DAPRD=/path/to/daprd cargo test -p outrider --test real_daprd -- --ignored`.
-//! The two find each other without multicast: ours reads the same-host registry, where the test
+//! But for `mdns`, the two find each other without multicast: ours reads the same-host registry, where the test
 //! announces daprd, and daprd has an address given by its configuration.
 //! What daprd itself does wrong is not asserted (contract `sidecar-protocol.md`, "Weakness").
 
@@ -14,4 +14,5 @@ mod bodies;
 mod breaks;
 mod heads;
 mod life;
+mod mdns;
 mod pair;

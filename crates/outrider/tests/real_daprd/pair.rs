@@ -9,7 +9,7 @@ use outrider_testkit::{
     RawApp, RawClient, RawResponse, Sidecar, SidecarBuilder, Signal, unique_id,
 };
 
-const OURS: &str = env!("CARGO_BIN_EXE_outrider");
+pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_outrider");
 const DAPRD: &str = "OUTRIDER_TEST_DAPRD";
 
 /// Daprd's resolver puts the id into an address, so the app that it calls bears the name of a host.
@@ -156,7 +156,7 @@ fn daprd(config: &ConfigFile) -> SidecarBuilder {
     clippy::disallowed_methods,
     reason = "where a foreign program lies is known to whoever runs the tests"
 )]
-fn daprd_path() -> PathBuf {
+pub(crate) fn daprd_path() -> PathBuf {
     let path = std::env::var(DAPRD).map(PathBuf::from);
     path.unwrap_or_else(|_| panic!("set {DAPRD} to the path of a daprd 1.18.3"))
 }

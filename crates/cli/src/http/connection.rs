@@ -1,5 +1,5 @@
-//! HTTP/1.1 messages on one connection, each read whole. Bodies are small here; large ones are
-//! refused.
+//! HTTP/1.1 messages on one connection, read whole or the body in pieces. What is read whole is
+//! small here; large ones are refused.
 
 use std::io;
 
@@ -11,20 +11,20 @@ use outrider_wire::{
     },
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
 /// A connection and what came in on it that nobody took yet.
 #[derive(Debug)]
-pub(super) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: S,
     unread: Vec<u8>,
 }
 
 /// Why a message could not be sent or read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error("the connection closed before the whole message came")]
@@ -40,7 +40,7 @@ pub(super) enum Error {
 }
 
 /// What follows a head.
-trait Head: Sized {
+pub(crate) trait Head: Sized {
     /// The head at the start of the bytes and its length, once it is all there.
     fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, Error>;
     fn framing(&self) -> Framing;
@@ -67,28 +67,34 @@ impl Head for ResponseHead {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         // Without it small messages may wait for an acknowledgement; a refusal costs only time.
         let _ = stream.set_nodelay(true);
+        Self::over(stream)
+    }
+
+    /// Nothing came in since the last message, not even the end.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let peeked = self.stream.try_read(&mut [0]);
+        self.unread.is_empty()
+            && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream,
             unread: Vec::new(),
         }
     }
 
-    /// Nothing came in since the last message, not even the end.
-    pub(super) fn is_quiet(&self) -> bool {
-        let peeked = self.stream.try_read(&mut [0]);
-        self.unread.is_empty()
-            && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    pub(super) async fn send(&mut self, message: &[u8]) -> Result<(), Error> {
+    pub(crate) async fn send(&mut self, message: &[u8]) -> Result<(), Error> {
         Ok(self.stream.write_all(message).await?)
     }
 
     /// The next request and its body; nothing if the client is done.
-    pub(super) async fn request(&mut self) -> Result<Option<(RequestHead, Vec<u8>)>, Error> {
+    pub(crate) async fn request(&mut self) -> Result<Option<(RequestHead, Vec<u8>)>, Error> {
         if self.unread.is_empty() && !self.fill().await? {
             return Ok(None);
         }
@@ -96,51 +102,71 @@ impl Connection {
     }
 
     /// The answer and its body.
-    pub(super) async fn response(&mut self) -> Result<(ResponseHead, Vec<u8>), Error> {
+    pub(crate) async fn response(&mut self) -> Result<(ResponseHead, Vec<u8>), Error> {
+        let head = self.response_head().await?;
+        let body = self.body(head.framing).await?;
+        Ok((head, body))
+    }
+
+    /// The answer without its body, which [`Connection::piece`] reads.
+    pub(crate) async fn response_head(&mut self) -> Result<ResponseHead, Error> {
         loop {
-            let (head, body) = self.message::<ResponseHead>().await?;
+            let head: ResponseHead = self.head().await?;
             if !head.is_interim() {
-                return Ok((head, body));
+                return Ok(head);
             }
         }
     }
 
     async fn message<H: Head>(&mut self) -> Result<(H, Vec<u8>), Error> {
-        let head = loop {
+        let head: H = self.head().await?;
+        let body = self.body(head.framing()).await?;
+        Ok((head, body))
+    }
+
+    async fn head<H: Head>(&mut self) -> Result<H, Error> {
+        loop {
             if let Some((head, length)) = H::parse(&self.unread)? {
                 self.unread.drain(..length);
-                break head;
+                return Ok(head);
             }
             self.fill_or_cut().await?;
-        };
-        let framing = head.framing();
-        let body = self.body(framing).await?;
-        Ok((head, body))
+        }
     }
 
     async fn body(&mut self, framing: Framing) -> Result<Vec<u8>, Error> {
         let mut decoder = Decoder::new(framing);
         let mut body = Vec::new();
+        while let Some(piece) = self.piece(&mut decoder).await? {
+            body.extend_from_slice(&piece);
+            if body.len() > LARGEST {
+                return Err(Error::TooLarge);
+            }
+        }
+        Ok(body)
+    }
+
+    /// What came of the body; nothing at its end.
+    pub(crate) async fn piece(&mut self, decoder: &mut Decoder) -> Result<Option<Vec<u8>>, Error> {
+        let may_end_anywhere = matches!(decoder, Decoder::UntilClose);
         while !decoder.is_done() {
             let step = decoder.step(&self.unread)?;
             let used = step.skip + step.data;
-            body.extend_from_slice(&self.unread[step.skip..used]);
+            let data = self.unread[step.skip..used].to_vec();
             self.unread.drain(..used);
-            if body.len() > LARGEST {
-                return Err(Error::TooLarge);
+            if !data.is_empty() {
+                return Ok(Some(data));
             }
             if step.done || used > 0 {
                 continue;
             }
-            if framing == Framing::UntilClose {
-                if !self.fill().await? {
-                    break;
-                }
-            } else {
+            if !may_end_anywhere {
                 self.fill_or_cut().await?;
+            } else if !self.fill().await? {
+                break;
             }
         }
-        Ok(body)
+        Ok(None)
     }
 
     async fn fill_or_cut(&mut self) -> Result<(), Error> {
@@ -155,16 +181,19 @@ impl Connection {
 
     /// Reads what there is; false at the end.
     async fn fill(&mut self) -> io::Result<bool> {
+        self.unread.reserve(READ);
         Ok(self.stream.read_buf(&mut self.unread).await? > 0)
     }
 }
 
 /// A field as text, if it is there and is text.
-pub(super) fn text<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
     std::str::from_utf8(fields.get(name)?).ok()
 }
 
-const LARGEST: usize = 64 * 1024;
+/// Far more than metadata has.
+const LARGEST: usize = 1024 * 1024;
+const READ: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,305 @@
+//! What `invoke` was told, checked.
+
+use std::{fs, io::Read as _, time::Duration};
+
+use outrider_config::flags::{Kind, Parsed, Spec};
+use outrider_core::quote::quote;
+
+use crate::output::printable;
+
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) app_id: String,
+    pub(super) method: String,
+    pub(super) verb: String,
+    pub(super) data: Data,
+    /// Names and values that can stand in a message.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) from: Option<String>,
+    pub(super) socket: Option<String>,
+    pub(super) include: bool,
+    pub(super) timing: bool,
+    pub(super) quiet: bool,
+    /// None: for ever.
+    pub(super) limit: Option<Duration>,
+}
+
+/// Where the body comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Data {
+    None,
+    Text(String),
+    File(String),
+    Stdin,
+}
+
+impl Options {
+    /// The error is a sentence for the person who typed it.
+    pub(super) fn try_new(parsed: &Parsed) -> Result<Self, String> {
+        for required in ["app-id", "method"] {
+            if !parsed.given(required) {
+                return Err(format!("required flag(s) \"{required}\" not set"));
+            }
+        }
+        let app_id = parsed.str("app-id");
+        if app_id.is_empty() {
+            return Err("--app-id is empty".to_owned());
+        }
+        let verb = parsed.str("verb");
+        if !is_token(&verb) {
+            return Err(format!("--verb is {}, which is no HTTP verb", quote(&verb)));
+        }
+        let limit = parsed.duration("timeout");
+        let Some(limit) = limit.to_std() else {
+            return Err(format!("--timeout is {limit}; it must not be negative"));
+        };
+        Ok(Self {
+            app_id,
+            method: parsed.str("method"),
+            verb: verb.to_ascii_uppercase(),
+            data: data(parsed)?,
+            headers: headers(parsed)?,
+            from: parsed.given_str("from").filter(|it| !it.is_empty()),
+            socket: parsed
+                .given_str("unix-domain-socket")
+                .filter(|it| !it.is_empty()),
+            include: parsed.bool("include"),
+            timing: parsed.bool("timing"),
+            quiet: parsed.bool("quiet"),
+            limit: Some(limit).filter(|it| !it.is_zero()),
+        })
+    }
+
+    /// The body. The error is a line for stderr.
+    pub(super) fn body(&self) -> Result<Vec<u8>, String> {
+        let mut body = Vec::new();
+        let (file, read) = match &self.data {
+            Data::None => return Ok(body),
+            Data::Text(text) => return Ok(text.clone().into_bytes()),
+            Data::File(file) => (file.as_str(), fs::read(file)),
+            Data::Stdin => {
+                let read = std::io::stdin().lock().read_to_end(&mut body);
+                ("-", read.map(|_| body))
+            }
+        };
+        let file = printable(file);
+        read.map_err(|error| format!("Error reading payload from '{file}'. Error: {error}\n"))
+    }
+}
+
+fn data(parsed: &Parsed) -> Result<Data, String> {
+    // Empty ones count as not given, as in the reference.
+    let text = Some(parsed.str("data")).filter(|it| !it.is_empty());
+    let file = Some(parsed.str("data-file")).filter(|it| !it.is_empty());
+    match (text, file) {
+        (Some(_), Some(_)) => {
+            Err("Only one of --data and --data-file allowed in the same invoke command".to_owned())
+        }
+        (Some(text), None) => Ok(Data::Text(text)),
+        (None, Some(file)) if file == "-" => Ok(Data::Stdin),
+        (None, Some(file)) => Ok(Data::File(file)),
+        (None, None) => Ok(Data::None),
+    }
+}
+
+/// The content type, unless it is among the others, and all others.
+fn headers(parsed: &Parsed) -> Result<Vec<(String, String)>, String> {
+    let mut headers = Vec::new();
+    for text in parsed.list("header") {
+        let (name, value) = text.split_once(':').unwrap_or((&text, ""));
+        let value = value.trim();
+        if !is_token(name) || !text.contains(':') {
+            let text = quote(&text);
+            return Err(format!(
+                "--header is {text}; it must look like 'Accept: text/plain'"
+            ));
+        }
+        if LENGTHS.iter().any(|it| it.eq_ignore_ascii_case(name)) {
+            return Err(format!("--header {name} is set by the call itself"));
+        }
+        headers.push((name.to_owned(), value.to_owned()));
+    }
+    let mut names = headers.iter().map(|(name, _)| name);
+    if !names.any(|it| it.eq_ignore_ascii_case("Content-Type")) || parsed.given("content-type") {
+        headers.push(("Content-Type".to_owned(), parsed.str("content-type")));
+    }
+    // An empty one is left out.
+    headers.retain(|(name, value)| name != "Content-Type" || !value.is_empty());
+    match headers.iter().find(|(_, value)| !is_value(value)) {
+        Some((name, value)) => Err(format!(
+            "the value {} of header {name} has a control character",
+            quote(value)
+        )),
+        None => Ok(headers),
+    }
+}
+
+/// RFC 9110's token.
+fn is_token(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_inner)
+}
+
+fn is_value(text: &str) -> bool {
+    !text
+        .bytes()
+        .any(|byte| byte.is_ascii_control() && byte != b'\t')
+}
+
+/// Says of each list flag's value that it is one text, commas and all: headers have commas, and
+/// the flags' lists split at them. Quotes do that by the rules of such lists.
+pub(super) fn keep_headers_whole(spec: &Spec, arguments: &[String]) -> Vec<String> {
+    let quoted = |value: &str| format!("\"{}\"", value.replace('"', "\"\""));
+    let mut out = Vec::with_capacity(arguments.len());
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            out.push(argument.clone());
+            break;
+        }
+        let Some((kind, lead, value)) = flag(spec, argument) else {
+            out.push(argument.clone());
+            continue;
+        };
+        let is_list = kind == Kind::StrSlice;
+        match value {
+            Some(value) if is_list => out.push(format!("{lead}{}", quoted(value))),
+            Some(_) => out.push(argument.clone()),
+            None => {
+                out.push(argument.clone());
+                let next = rest.next();
+                out.extend(next.map(|next| if is_list { quoted(next) } else { next.clone() }));
+            }
+        }
+    }
+    out.extend(rest.cloned());
+    out
+}
+
+/// The flag in an argument that takes a value: its kind, all that stands before the value, and the
+/// value, unless that is the next argument.
+fn flag<'a>(spec: &Spec, argument: &'a str) -> Option<(Kind, &'a str, Option<&'a str>)> {
+    let takes_value = |kind: Kind| !matches!(kind, Kind::Bool | Kind::OptBool);
+    if let Some(text) = argument.strip_prefix("--") {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text, None),
+        };
+        let flag = spec.flags.iter().find(|it| it.name == name)?;
+        let lead = &argument[..argument.len() - value.map_or(0, str::len)];
+        return takes_value(flag.kind).then_some((flag.kind, lead, value));
+    }
+    let letters = argument.strip_prefix('-')?;
+    for (at, letter) in letters.char_indices() {
+        let flag = spec.flags.iter().find(|it| it.short == Some(letter))?;
+        if !takes_value(flag.kind) {
+            continue;
+        }
+        let rest = &letters[at + letter.len_utf8()..];
+        let value = match rest.strip_prefix('=') {
+            Some(value) if !value.is_empty() => Some(value),
+            _ => Some(rest).filter(|it| !it.is_empty()),
+        };
+        let lead = &argument[..argument.len() - value.map_or(0, str::len)];
+        return Some((flag.kind, lead, value));
+    }
+    None
+}
+
+/// They would contradict the message.
+const LENGTHS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
+
+#[cfg(test)]
+mod tests {
+    use outrider_config::flags::{Outcome, parse};
+
+    use super::super::SPEC;
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<Options, String> {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        match parse(&SPEC, &keep_headers_whole(&SPEC, &words)) {
+            Ok(Outcome::Parsed(parsed)) => Options::try_new(&parsed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn with(more: &[&str]) -> Result<Options, String> {
+        read(&[&["--app-id", "a", "--method", "m"], more].concat())
+    }
+
+    #[test]
+    fn a_call_needs_an_app_and_a_method() {
+        let missing = read(&["-m", "x"]).unwrap_err();
+        assert_eq!(missing, "required flag(s) \"app-id\" not set");
+        let missing = read(&["-a", "x"]).unwrap_err();
+        assert_eq!(missing, "required flag(s) \"method\" not set");
+        let options = with(&[]).unwrap();
+        assert_eq!((&*options.verb, options.limit), ("POST", None));
+        assert_eq!(with(&["-v", "get"]).unwrap().verb, "GET");
+        assert!(with(&["-v", "G T"]).unwrap_err().contains("no HTTP verb"));
+    }
+
+    #[test]
+    fn a_body_comes_from_one_place() {
+        assert_eq!(with(&["-d", "x"]).unwrap().data, Data::Text("x".into()));
+        assert_eq!(with(&["-f", "-"]).unwrap().data, Data::Stdin);
+        assert_eq!(
+            with(&["-d", "x", "-f", "y"]).unwrap_err(),
+            "Only one of --data and --data-file allowed in the same invoke command"
+        );
+        let missing = with(&["-f", "/nowhere/x"]).unwrap().body().unwrap_err();
+        let expected = "Error reading payload from '/nowhere/x'. Error: ";
+        assert!(missing.starts_with(expected), "{missing}");
+    }
+
+    #[test]
+    fn headers_keep_commas_and_quotes() {
+        let forms: [&[&str]; 5] = [
+            &["-H", "Accept: a, \"b\""],
+            &["--header=Accept: a, \"b\""],
+            &["--header", "Accept:a, \"b\""],
+            &["-HAccept: a, \"b\""],
+            &["-iH=Accept: a, \"b\""],
+        ];
+        for words in forms {
+            let headers = with(words).unwrap().headers;
+            let accept = ("Accept".to_owned(), "a, \"b\"".to_owned());
+            assert_eq!(headers[0], accept, "{words:?}");
+        }
+        // A value that looks like the flag is a value.
+        let options = with(&["-d", "-H", "-v", "GET"]).unwrap();
+        assert_eq!(options.data, Data::Text("-H".into()));
+        assert_eq!(options.headers.len(), 1);
+    }
+
+    #[test]
+    fn the_content_type_can_be_chosen_either_way_or_left_out() {
+        let kind = |words: &[&str]| {
+            let headers = with(words).unwrap().headers;
+            headers
+                .into_iter()
+                .map(|(_, value)| value)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kind(&[]), ["application/json"]);
+        assert_eq!(kind(&["--content-type", "text/plain"]), ["text/plain"]);
+        assert_eq!(kind(&["-H", "content-type: a/b"]), ["a/b"]);
+        assert!(kind(&["--content-type", ""]).is_empty());
+    }
+
+    #[test]
+    fn headers_that_cannot_stand_in_a_message_are_refused() {
+        for bad in [
+            "Accept",
+            ": x",
+            "a b: c",
+            "",
+            "x: a\nb",
+            "content-length: 1",
+        ] {
+            assert!(with(&["-H", bad]).is_err(), "{bad}");
+        }
+        assert!(with(&["--content-type", "a\r\nb: c"]).is_err());
+    }
+}

@@ -1,0 +1,178 @@
+//! The wish to end: asked for by signals, heard by everybody who runs something.
+
+use std::io;
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
+
+/// What is wanted; only ever grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wish {
+    GoOn,
+    /// In order. By the terminal means that everybody in our process group was told as well.
+    End {
+        by_terminal: bool,
+    },
+    /// At once.
+    Kill,
+}
+
+/// Where the wish is made.
+#[derive(Clone, Debug)]
+pub(super) struct Wisher(watch::Sender<Wish>);
+
+/// Where it is heard.
+#[derive(Clone, Debug)]
+pub(super) struct Halt(watch::Receiver<Wish>);
+
+/// The signals, read until dropped.
+#[derive(Debug)]
+pub(super) struct Signals {
+    _tasks: JoinSet<()>,
+}
+
+pub(super) fn channel() -> (Wisher, Halt) {
+    let (send, receive) = watch::channel(Wish::GoOn);
+    (Wisher(send), Halt(receive))
+}
+
+impl Wisher {
+    /// An end in order, if none is wanted yet.
+    pub(super) fn end(&self) {
+        self.at_least(Wish::End { by_terminal: false });
+    }
+
+    fn at_least(&self, wish: Wish) {
+        self.0.send_if_modified(|known| {
+            let grows = *known == Wish::GoOn || wish == Wish::Kill;
+            if grows {
+                *known = wish;
+            }
+            grows
+        });
+    }
+
+    /// The first signal asks for an end, the second kills.
+    fn next(&self, by_terminal: bool) {
+        let is_first = *self.0.borrow() == Wish::GoOn;
+        self.at_least(if is_first {
+            Wish::End { by_terminal }
+        } else {
+            Wish::Kill
+        });
+    }
+}
+
+impl Halt {
+    /// Waits until something else is wanted than to go on.
+    pub(super) async fn wanted(&mut self) -> Wish {
+        self.reaches(Wish::End { by_terminal: false }).await
+    }
+
+    /// Waits until everything has to end at once.
+    pub(super) async fn kill(&mut self) {
+        self.reaches(Wish::Kill).await;
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        *self.0.borrow() != Wish::GoOn
+    }
+
+    async fn reaches(&mut self, least: Wish) -> Wish {
+        // The guard must not live until another wait.
+        let wish = self
+            .0
+            .wait_for(|wish| *wish >= least)
+            .await
+            .map(|wish| *wish);
+        match wish {
+            Ok(wish) => wish,
+            // Nobody is left who could wish for anything.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Signals {
+    /// From here on Ctrl-C, a request to end, or the terminal going away no longer end the process
+    /// by themselves. What we were started with as ignored, as `nohup` does, stays so.
+    pub(super) fn listen(wisher: &Wisher) -> io::Result<Self> {
+        let ignored = ignored();
+        let mut tasks = JoinSet::new();
+        for kind in [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ] {
+            if is_in(ignored, kind.as_raw_value()) {
+                continue;
+            }
+            let mut signals = signal(kind)?;
+            let wisher = wisher.clone();
+            let by_terminal = kind != SignalKind::terminate();
+            tasks.spawn(async move {
+                while signals.recv().await.is_some() {
+                    wisher.next(by_terminal);
+                }
+            });
+        }
+        Ok(Self { _tasks: tasks })
+    }
+}
+
+/// The set of ignored signals, if the system tells.
+fn ignored() -> u64 {
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| ignored_in(&status))
+        .unwrap_or(0)
+}
+
+fn ignored_in(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+fn is_in(set: u64, signal: i32) -> bool {
+    let bit = u32::try_from(signal - 1).ok();
+    bit.and_then(|bit| set.checked_shr(bit)).unwrap_or(0) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_signal_asks_and_the_second_kills() {
+        let (wisher, mut halt) = channel();
+        assert!(!halt.is_wanted());
+        wisher.next(true);
+        assert_eq!(halt.wanted().await, Wish::End { by_terminal: true });
+        wisher.end();
+        assert_eq!(halt.wanted().await, Wish::End { by_terminal: true });
+        wisher.next(false);
+        halt.kill().await;
+    }
+
+    #[tokio::test]
+    async fn an_end_for_our_own_reasons_can_still_be_hurried() {
+        let (wisher, mut halt) = channel();
+        wisher.end();
+        assert_eq!(halt.wanted().await, Wish::End { by_terminal: false });
+        wisher.next(true);
+        halt.kill().await;
+    }
+
+    #[test]
+    fn ignored_signals_are_read_from_the_system() {
+        let set = ignored_in("Name:\tx\nSigIgn:\t0000000000000001\n").unwrap();
+        assert!(is_in(set, 1));
+        assert!(!is_in(set, 2) && !is_in(set, 15) && !is_in(set, 65) && !is_in(set, 0));
+        assert_eq!(ignored_in("SigIgn:\tx"), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! Starts that fail: told at once, as the last line, and nothing is left.
+
+use std::{net::TcpListener, time::Instant};
+
+use outrider_testkit::unique_id;
+
+use crate::support::{Place, Run, assert_gone};
+
+/// Ends with 1, and its last line holds the text.
+#[track_caller]
+fn assert_fails(mut run: Run, text: &str) -> Run {
+    let started = Instant::now();
+    assert_eq!(run.end(), Some(1), "{:#?}", run.seen);
+    assert!(run.last().contains(text), "{:#?}", run.seen);
+    assert!(started.elapsed().as_secs() < 8, "{:#?}", run.seen);
+    run
+}
+
+#[test]
+fn a_command_that_is_not_there_is_named() {
+    let place = Place::new();
+    let run = place.run(&["-a", &unique_id("app"), "no-such-command"]);
+    assert_fails(
+        run,
+        "there is no command no-such-command; check its spelling",
+    );
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_flag() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let id = unique_id("app");
+    let place = Place::new();
+    let run = place.run(&["-a", &id, "-H", &port.to_string(), "sh", "-c", "echo began"]);
+    let text = format!("HTTP port of {id}: port {port} can't be used: ");
+    assert!(!assert_fails(run, &text).said("began"));
+}
+
+#[test]
+fn values_that_the_sidecar_would_refuse_are_told_in_its_words() {
+    let place = Place::new();
+    for (flag, text) in [
+        (
+            "--max-body-size=3x",
+            "can't start: invalid value for 'max-body-size' option: ",
+        ),
+        (
+            "--app-id=a.b",
+            "can't start: parameter app-id cannot contain dots",
+        ),
+        (
+            "--log-level=loud",
+            "can't start: invalid value for --log-level: loud",
+        ),
+        (
+            "--config=/nowhere.yaml",
+            "--config /nowhere.yaml: No such file",
+        ),
+        (
+            "--resources-path=/nowhere",
+            "--resources-path /nowhere: No such file",
+        ),
+        (
+            "--app-port=70000",
+            "--app-port is 70000; it must be at most 65535",
+        ),
+    ] {
+        let run = place.run(&["-a", &unique_id("app"), flag, "sh", "-c", "echo began"]);
+        assert!(!assert_fails(run, text).said("began"));
+    }
+}
+
+#[test]
+fn a_sidecar_that_fails_takes_the_app_with_it_and_says_why() {
+    let place = Place::new();
+    place.write("resources/a.yaml", DUPLICATE);
+    place.write("resources/b.yaml", DUPLICATE);
+    let script = "echo pid $$; read line < /dev/zero";
+    let mut run = place.shell(&unique_id("app"), &["--resources-path=resources"], script);
+    let pid = run.pid_after("pid ");
+    let run = assert_fails(
+        run,
+        "ended before it was ready with exit code 1: failed to load",
+    );
+    assert!(
+        run.last().contains("duplicate definition"),
+        "{:#?}",
+        run.seen
+    );
+    assert_gone(pid);
+}
+
+const DUPLICATE: &str = "\
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata:
+  name: twice
+spec:
+  type: state.in-memory
+  version: v1
+";
+
+#[test]
+fn mistakes_on_the_command_line_are_usage_errors() {
+    let place = Place::new();
+    for (argument, text) in [
+        ("--app-prt=1", "unknown flag: --app-prt"),
+        ("-k", "outrider run: --kubernetes is not supported"),
+    ] {
+        let mut run = place.run(&[argument]);
+        assert_eq!(run.end(), Some(2));
+        assert_eq!(run.last(), text);
+    }
+}

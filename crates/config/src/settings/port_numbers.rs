@@ -49,7 +49,6 @@ impl PortNumbers {
     /// What to listen on. Ranges are checked only here: the reference does not check them at all.
     pub(super) fn listen(&self, raw: &RawFlags, stable: u16) -> Result<Listen, RuntimeFault> {
         let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let profile_port = in_range("profile-port", self.profile)?;
         Ok(Listen {
             http_port: in_range("dapr-http-port", self.http)?,
             grpc_port: in_range("dapr-grpc-port", self.grpc)?,
@@ -69,7 +68,11 @@ impl PortNumbers {
             },
             internal_address: raw.dapr_internal_grpc_listen_address.clone(),
             unix_socket_folder: filled(&raw.unix_domain_socket),
-            profile_port: raw.enable_profiling.then_some(profile_port),
+            // Tools pass -1 along with profiling off.
+            profile_port: match raw.enable_profiling {
+                true => Some(in_range("profile-port", self.profile)?),
+                false => None,
+            },
         })
     }
 

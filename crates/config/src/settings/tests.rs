@@ -617,3 +617,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_profile_port_counts_only_with_profiling() {
+    assert_eq!(settings("--profile-port=-1").listen.profile_port, None);
+    let fault = refused("--app-id=a --profile-port=-1 --enable-profiling");
+    assert!(fault.contains("profile-port"), "{fault}");
+}

@@ -40,6 +40,8 @@ pub const OTEL_PREFIX: &str = "OTEL_";
 pub const OUTRIDER_LANES: &str = "OUTRIDER_LANES";
 /// Ours: whether sidecars of one machine find each other through files.
 pub const OUTRIDER_SAME_HOST_REGISTRY: &str = "OUTRIDER_SAME_HOST_REGISTRY";
+/// Ours: whether mDNS, where it is the name resolution, uses the network.
+pub const OUTRIDER_MDNS: &str = "OUTRIDER_MDNS";
 
 const APP_ID: &str = "APP_ID";
 const APP_PORT: &str = "APP_PORT";

@@ -123,6 +123,8 @@ pub struct RawFlags {
     pub lanes: Option<i64>,
     /// Ours; the variable counts where the flag is not given.
     pub same_host_registry: Option<bool>,
+    /// Ours; the variable counts where the flag is not given.
+    pub mdns: Option<bool>,
     /// Words that are no flags. They have no effect (contract, configuration 1.1).
     pub ignored_arguments: Vec<String>,
 }
@@ -218,6 +220,7 @@ impl RawFlags {
             metrics_listen_address: flags.str("metrics-listen-address"),
             lanes: given_int(flags, "lanes"),
             same_host_registry: flags.opt_bool("same-host-registry"),
+            mdns: flags.opt_bool("mdns"),
             ignored_arguments: flags.positionals.clone(),
         }
     }

@@ -6,91 +6,36 @@
 //! without it, with whatever other sources know.
 
 mod announcer;
+mod error;
 mod hearing;
 mod interfaces;
+mod node;
 mod packet;
 mod querier;
 mod socket;
 
-use std::cell::{Cell, RefCell};
 use std::collections::hash_map::RandomState;
 use std::future::pending;
 use std::hash::BuildHasher;
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use outrider_telemetry::log::scope;
-use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, interval, sleep, sleep_until};
 
 use crate::table::{Asked, Query, SourceHandle, Table};
-use announcer::{Announced, PROBE_GAP, Place};
-use interfaces::Interface;
+use announcer::{Announced, PROBE_GAP};
+use node::{LOOK, Node};
 use packet::{LONGEST_LABEL, Records};
 use querier::{Cause, Querier};
-use socket::{PORT, Sockets};
+use socket::Sockets;
 
+pub use error::Error;
 pub use packet::Service;
 
 /// The name of this source.
 pub const MDNS: &str = "mdns";
-
-/// Why mDNS does not work, or not for this app. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The port is not to be had.
-    #[error(
-        "UDP port {PORT} cannot be opened for mDNS: {0}; if another program holds the port without \
-         sharing it, stop that one (`ss -ulpn sport = :{PORT}` names it)"
-    )]
-    Port(io::Error),
-    /// Nothing to send on.
-    #[error(
-        "no network interface takes part in mDNS{}; bring up one that can do multicast, the \
-         loopback interface is enough for one host", because(.0)
-    )]
-    NoInterface(Vec<String>),
-    /// Nothing gets out.
-    #[error(
-        "nothing can be sent to the mDNS group on {interface}: {cause}; if a firewall forbids it, \
-         let UDP port {PORT} pass"
-    )]
-    Mute {
-        /// The first interface.
-        interface: Box<str>,
-        /// What the system says.
-        cause: io::Error,
-    },
-    /// No DNS name can hold the id.
-    #[error(
-        "the app id has {0} bytes, and no name that mDNS can announce holds more than \
-         {LONGEST_LABEL}; choose a shorter --app-id to be found by mDNS"
-    )]
-    LongId(usize),
-    /// No DNS name can hold the id or the host's name.
-    #[error(
-        "mDNS has no names for app id {app_id} on host {hostname}: {cause}; choose another \
-         --app-id or hostname to be found by mDNS"
-    )]
-    Name {
-        /// The id.
-        app_id: String,
-        /// The host's name.
-        hostname: String,
-        /// What is wrong with them.
-        cause: String,
-    },
-}
-
-fn because(causes: &[String]) -> String {
-    match causes {
-        [] => String::new(),
-        causes => format!(" ({})", causes.join(", ")),
-    }
-}
 
 /// Our end of mDNS. Lives on one thread; the sockets close with the last of this, its
 /// announcement, and what [`run`](Self::run) returned.
@@ -188,167 +133,6 @@ impl Announcer {
 fn probe_gap() -> Duration {
     let drawn = RandomState::new().hash_one(());
     Duration::from_millis(drawn % u64::try_from(PROBE_GAP.as_millis()).unwrap_or(1))
-}
-
-/// Sockets, and what is announced on them. No borrow of it outlives a step.
-#[derive(Debug, Default)]
-struct Node {
-    net: RefCell<Net>,
-    announced: RefCell<Option<Announced>>,
-    /// There is something new to announce.
-    wake: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Net {
-    sockets: Option<Rc<Sockets>>,
-    /// Those whose multicast we receive.
-    interfaces: Vec<Interface>,
-    complained: bool,
-    /// The log has been told that nothing can be sent.
-    mute: Cell<bool>,
-}
-
-impl Net {
-    /// Opens what is closed and joins what is new; returns the indexes of the latter.
-    fn look(&mut self) -> Result<Vec<u32>, Error> {
-        let sockets = match &self.sockets {
-            Some(sockets) => Rc::clone(sockets),
-            None => Rc::new(Sockets::open().map_err(Error::Port)?),
-        };
-        self.sockets = Some(Rc::clone(&sockets));
-        let unlisted = |error: io::Error| Error::NoInterface(vec![error.to_string()]);
-        let found = interfaces::list().map_err(unlisted)?;
-        let (mut joined, mut new, mut causes) = (Vec::new(), Vec::new(), Vec::new());
-        for interface in found {
-            if self.interfaces.contains(&interface) {
-                joined.push(interface);
-                continue;
-            }
-            match sockets.join(&interface) {
-                Ok(()) => {
-                    new.push(interface.index);
-                    joined.push(interface);
-                }
-                Err(error) => causes.push(format!("{}: {error}", interface.name)),
-            }
-        }
-        self.interfaces = joined;
-        match self.interfaces.is_empty() {
-            true => Err(Error::NoInterface(causes)),
-            false => Ok(new),
-        }
-    }
-
-    /// Sends where it is meant to go. What is lost here is lost; that nothing gets out at all is
-    /// said once.
-    fn multicast(&self, bytes: &[u8], is_meant: impl Fn(&Interface) -> bool) {
-        let Some(sockets) = &self.sockets else {
-            return;
-        };
-        let (mut sent, mut failure) = (false, None);
-        for interface in self.interfaces.iter().filter(|it| is_meant(it)) {
-            match sockets.multicast(bytes, interface) {
-                Ok(()) => sent = true,
-                Err(cause) => {
-                    failure.get_or_insert((interface.name.clone(), cause));
-                }
-            }
-        }
-        match failure {
-            _ if sent => self.mute.set(false),
-            Some((interface, cause)) if !self.mute.replace(true) => {
-                let error = Error::Mute { interface, cause };
-                tracing::warn!(target: scope::CONTRIB, component = COMPONENT, "{error}");
-            }
-            _ => {}
-        }
-    }
-
-    /// One reply: to who asked, or to the group on the interface that leads there.
-    fn reply(&self, reply: &hearing::Reply, from: SocketAddr) {
-        let is_near = self.interfaces.iter().any(|it| it.leads_to(from));
-        match &self.sockets {
-            // Never to a stranger from far away: who that is can be forged.
-            Some(sockets) if reply.unicast && is_near => sockets.unicast(&reply.bytes, from),
-            _ => self.multicast(&reply.bytes, |it| !is_near || it.leads_to(from)),
-        }
-    }
-}
-
-impl Node {
-    /// Looks at the interfaces; true if there are new ones.
-    fn look(&self) -> bool {
-        let mut net = self.net.borrow_mut();
-        match net.look() {
-            Ok(new) => {
-                let recovered = std::mem::take(&mut net.complained);
-                drop(net);
-                if recovered {
-                    tracing::info!(
-                        target: scope::CONTRIB, component = COMPONENT,
-                        "name resolution by mDNS works now"
-                    );
-                    self.tell();
-                }
-                if let Some(announced) = &mut *self.announced.borrow_mut()
-                    && !new.is_empty()
-                {
-                    announced.repeat_on(&new, Instant::now());
-                }
-                !new.is_empty()
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut net.complained, true) {
-                    tracing::warn!(
-                        target: scope::CONTRIB, component = COMPONENT,
-                        "apps are neither found nor announced by mDNS: {error}; trying again every \
-                         {} s", LOOK.as_secs()
-                    );
-                }
-                false
-            }
-        }
-    }
-
-    fn tell(&self) {
-        if let Some(Announced { service, .. }) = &*self.announced.borrow() {
-            tracing::info!(
-                target: scope::CONTRIB, component = COMPONENT,
-                "local service entry announced: {} -> {}", service.app_id, service.addr
-            );
-        }
-    }
-
-    fn withdraw(&self) {
-        if let Some(announced) = self.announced.take() {
-            let net = self.net.borrow();
-            net.multicast(&announced.records.goodbye, |_| true);
-        }
-    }
-
-    fn answer(&self, message: &hickory_proto::op::Message, from: SocketAddr) {
-        if let Some(announced) = &*self.announced.borrow() {
-            for reply in hearing::replies(message, &announced.records) {
-                self.net.borrow().reply(&reply, from);
-            }
-        }
-    }
-
-    fn announce_due(&self, now: Instant) {
-        if let Some(announced) = &mut *self.announced.borrow_mut() {
-            for (bytes, place) in announced.due(now) {
-                self.net.borrow().multicast(bytes, |it| match &place {
-                    Place::Everywhere => true,
-                    Place::On(indexes) => indexes.contains(&it.index),
-                });
-            }
-        }
-    }
-
-    fn next_announcement(&self) -> Option<Instant> {
-        self.announced.borrow().as_ref()?.next_due()
-    }
 }
 
 /// The one task of mDNS.
@@ -453,16 +237,14 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// How the reference's log names it.
-const COMPONENT: &str = "nr (mdns/v1)";
-/// How often interfaces are looked at.
-const LOOK: Duration = Duration::from_secs(5);
 const AFTER_ERROR: Duration = Duration::from_millis(10);
 /// The longest message mDNS allows, headers of lower layers included.
 const LONGEST_MESSAGE: usize = 9_000;
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]

@@ -14,6 +14,7 @@ fn sidecar(app_id: &str) -> SidecarBuilder {
     SidecarBuilder::new(env!("CARGO_BIN_EXE_outrider"))
         .app_id(app_id)
         .flag("--same-host-registry=false")
+        .flag("--mdns")
 }
 
 async fn get(caller: &Sidecar, app_id: &str) -> RawResponse {

@@ -60,6 +60,7 @@ pub fn plan(settings: &Settings, env: Env, cpus: usize) -> Plan {
         resources: resources(settings, env),
         registry: settings.discovery.same_host_registry
             && settings.discovery.mode == Mode::Standalone,
+        mdns: settings.discovery.mdns && resolver.is_mdns(),
         resolver,
         end: End {
             grace: settings.lifecycle.grace,

@@ -130,7 +130,7 @@ async fn serve(life: Life, mut reasons: stop::Reasons) -> End {
     } = life;
     let waiting = components.waiting();
     let (mut announcement, mut by_mdns) = (None, None);
-    let mdns = shared.plan.resolver.is_mdns().then(|| mdns::start(&shared));
+    let mdns = shared.plan.mdns.then(|| mdns::start(&shared));
     let mut registrar = resolvers::start(&shared);
     if shared.plan.registry && shared.plan.resolver.is_mdns() {
         registry::watch(&shared);

@@ -36,6 +36,8 @@ pub struct Plan {
     pub resources: Option<Resources>,
     /// Listed in the same-host registry. Others are looked up there only beside mDNS.
     pub registry: bool,
+    /// mDNS announces and looks on the network.
+    pub mdns: bool,
     /// How other apps are found.
     pub resolver: Resolver,
     /// How the end goes.

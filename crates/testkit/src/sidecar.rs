@@ -179,6 +179,8 @@ impl SidecarBuilder {
         command
             .args(self.args(&ports))
             .env("DAPR_HOST_IP", "127.0.0.1")
+            // Tests send nothing to the network; those of mDNS have a network of their own.
+            .env("OUTRIDER_MDNS", "false")
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

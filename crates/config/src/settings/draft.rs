@@ -29,6 +29,7 @@ pub struct Draft {
     mode: Mode,
     lanes: Option<usize>,
     same_host_registry: bool,
+    mdns: bool,
     warnings: Vec<String>,
 }
 
@@ -44,7 +45,9 @@ impl Draft {
             return Err(FlagFault::DisseminateTimeout(got).into());
         }
         let lanes = own_lanes(&raw, env)?;
-        let same_host_registry = own_registry(&raw, env)?;
+        let registry = (raw.same_host_registry, env::OUTRIDER_SAME_HOST_REGISTRY);
+        let same_host_registry = on_unless_told(registry, env)?;
+        let mdns = on_unless_told((raw.mdns, env::OUTRIDER_MDNS), env)?;
         let log = Log::try_new(&raw)?;
         let security = security(&raw, env)?;
         let mode = mode(&raw.mode)?;
@@ -82,6 +85,7 @@ impl Draft {
             mode,
             lanes,
             same_host_registry,
+            mdns,
             warnings,
         })
     }
@@ -210,6 +214,7 @@ impl Draft {
             resolver_settings: resolution.configuration,
             host_address: self.env.filled(env::DAPR_HOST_IP).map(str::to_owned),
             same_host_registry: self.same_host_registry,
+            mdns: self.mdns,
             resources: resources(&self.raw),
             reconcile: match self.raw.hot_reload_reconcile_interval.to_std_or_zero() {
                 Duration::ZERO => Duration::from_secs(60),
@@ -259,9 +264,12 @@ fn own_lanes(raw: &RawFlags, env: &Env) -> Result<Option<usize>, FlagFault> {
     }
 }
 
-fn own_registry(raw: &RawFlags, env: &Env) -> Result<bool, FlagFault> {
-    let name = env::OUTRIDER_SAME_HOST_REGISTRY;
-    match (raw.same_host_registry, env.filled(name)) {
+/// A switch of our own: the flag counts, else the variable.
+fn on_unless_told(
+    (flag, name): (Option<bool>, &'static str),
+    env: &Env,
+) -> Result<bool, FlagFault> {
+    match (flag, env.filled(name)) {
         (Some(on), _) => Ok(on),
         (None, Some(value)) => {
             let wrong = |_| FlagFault::Boolean {

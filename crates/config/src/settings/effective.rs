@@ -106,6 +106,7 @@ fn discovery(settings: &Settings, page: &mut Page) {
         "automatic",
     );
     page.line("discovery.same-host-registry", discovery.same_host_registry);
+    page.line("discovery.mdns", discovery.mdns);
     page.line("discovery.resources", discovery.resources.join(","));
     page.line("security.mtls", settings.security.mtls);
     page.line("security.trust-domain", &settings.security.trust_domain);

@@ -263,6 +263,8 @@ pub struct Discovery {
     pub host_address: Option<String>,
     /// Whether sidecars of one machine find each other through files.
     pub same_host_registry: bool,
+    /// mDNS, where it is the resolver, uses the network.
+    pub mdns: bool,
     /// Folders with resources.
     pub resources: Vec<String>,
     /// How often these are compared in full.

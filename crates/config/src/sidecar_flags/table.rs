@@ -336,6 +336,14 @@ pub(super) const FLAGS: &[Flag] = &[
         given: true.",
     )
     .group(OWN),
+    Flag::new(
+        "mdns",
+        Kind::OptBool,
+        "Where mDNS is the name resolution, announce and look on the \
+        network; also the variable OUTRIDER_MDNS. Not given: true. false leaves apps of this \
+        machine.",
+    )
+    .group(OWN),
     // Accepted and ignored
     text(
         "placement-host-address",

@@ -97,7 +97,7 @@ fn the_table_is_the_contract_and_two_flags_of_our_own() {
         .map(|flag| flag.name)
         .filter(|name| CONTRACT.iter().all(|(known, ..)| known != name))
         .collect();
-    assert_eq!(ours, ["lanes", "same-host-registry"]);
+    assert_eq!(ours, ["lanes", "same-host-registry", "mdns"]);
     assert_eq!(spec.flags.len(), CONTRACT.len() + 2, "no name stands twice");
 }
 

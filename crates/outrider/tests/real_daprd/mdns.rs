@@ -8,7 +8,9 @@ use outrider_testkit::{RawApp, SidecarBuilder, Signal, in_own_network, unique_id
 use crate::pair::{BOTH, OURS, Way, daprd_path};
 
 fn ours() -> SidecarBuilder {
-    SidecarBuilder::new(OURS).flag("--same-host-registry=false")
+    SidecarBuilder::new(OURS)
+        .flag("--same-host-registry=false")
+        .flag("--mdns")
 }
 
 fn daprd() -> SidecarBuilder {

@@ -15,6 +15,7 @@ fn of_version(name: &str, version: &str, settings: Value) -> Result<Resolver, Re
         resolver_settings: settings,
         host_address: None,
         same_host_registry: true,
+        mdns: true,
         resources: Vec::new(),
         reconcile: Duration::from_secs(60),
     })

@@ -66,8 +66,8 @@ const FIRST_STEPS: &str = "\
 First steps:
   outrider demo
       Watch calls go by, and break them. Needs nothing but this program.
-  outrider sidecar --app-id shop --app-port 3000
-      A sidecar for your app on port 3000; its HTTP API is on port 3500.
+  outrider run --app-id shop --app-port 3000 -- node app.js
+      Your app and a sidecar beside it, ended together.
   outrider invoke --app-id shop --method hello --verb GET
       Calls /hello of the app called shop through it.
 

@@ -63,7 +63,8 @@ pub(crate) fn main(process: &Process<'_>, arguments: &[String], output: Output) 
     match prepared(process, &parsed).and_then(supervise::run) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            complain(&format!("{error}\n"));
+            let json = parsed.bool("log-as-json");
+            complain(&screen::last_words(json, &error.to_string()));
             ExitCode::FAILURE
         }
     }

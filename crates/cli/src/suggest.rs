@@ -65,7 +65,7 @@ fn distance(from: &str, to: &str) -> usize {
 }
 
 /// What others call our commands.
-const SYNONYMS: [(&str, &str); 8] = [
+const SYNONYMS: [(&str, &str); 10] = [
     ("ls", "list"),
     ("ps", "list"),
     ("daprd", "sidecar"),
@@ -74,6 +74,8 @@ const SYNONYMS: [(&str, &str); 8] = [
     ("kill", "stop"),
     ("end", "stop"),
     ("tail", "logs"),
+    ("start", "run"),
+    ("up", "run"),
 ];
 
 /// Longer than any command by far.

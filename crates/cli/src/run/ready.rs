@@ -1,7 +1,7 @@
 //! Waits until a sidecar can be used, and leaves word there for `list` and `stop` (contract
 //! `cli.md` 4.6). Never gives up: that a process ended is noticed elsewhere.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
@@ -35,12 +35,19 @@ pub(super) async fn put(api: &Api, keys: &Keys) -> Vec<String> {
     failed
 }
 
-/// Runs both; `late` is called once if the work takes long.
-pub(super) async fn with_notice(work: impl Future<Output = ()>, late: impl FnOnce()) {
+/// The work; `late` is called once if it takes longer than `patience`.
+pub(super) async fn with_notice<T>(
+    work: impl Future<Output = T>,
+    patience: Duration,
+    late: impl FnOnce(),
+) -> T {
     let mut work = std::pin::pin!(work);
-    if timeout(LATE, &mut work).await.is_err() {
-        late();
-        work.await;
+    match timeout(patience, &mut work).await {
+        Ok(done) => done,
+        Err(_) => {
+            late();
+            work.await
+        }
     }
 }
 
@@ -54,4 +61,3 @@ async fn until_204(api: &Api, path: &str) {
 
 const FIRST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_millis(100);
-const LATE: Duration = Duration::from_secs(3);

@@ -173,5 +173,15 @@ pub(super) fn look(json: bool, no_color: bool) -> Look {
     }
 }
 
+/// Our last words where nothing was started, and so nothing else writes.
+pub(super) fn last_words(json: bool, text: &str) -> String {
+    if !json {
+        return format!("{text}\n");
+    }
+    let own = Source::new(Look::Json, "", None, "", OWN);
+    let (_, bytes) = Writer::new(Look::Json, true).told(&own, Status::Failure, text);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Pieces that may wait to be written; each is at most as large as what was read at once.
 const PIECES: usize = 64;

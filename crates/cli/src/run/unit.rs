@@ -21,7 +21,7 @@ use super::{
     ports::Reserved,
     said::Said,
     screen::Status,
-    verdict::{How, Verdict, is_clean, shown},
+    verdict::{How, Verdict, is_clean, shown, was_asked},
 };
 use start::Logs;
 pub(super) use start::{Shared, Sources};
@@ -178,7 +178,8 @@ impl Unit {
         let wanted = match self.member.restart {
             Restart::No => false,
             Restart::OnFailure => !is_clean(status),
-            Restart::Always => true,
+            // Whoever stops it does not want it back.
+            Restart::Always => !was_asked(status),
         };
         wanted && !self.halt.is_wanted()
     }

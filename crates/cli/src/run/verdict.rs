@@ -114,7 +114,12 @@ fn sidecar_text(name: &str, status: ExitStatus, cause: Option<&str>, was_ready: 
 
 /// It succeeded, or somebody asked it to end and it did.
 pub(super) fn is_clean(status: ExitStatus) -> bool {
-    matches!(code(status), 0 | INTERRUPTED | HUNG_UP | ASKED)
+    status.success() || was_asked(status)
+}
+
+/// Somebody, as `outrider stop` does, sent it a signal that asks for an end.
+pub(super) fn was_asked(status: ExitStatus) -> bool {
+    matches!(code(status), INTERRUPTED | HUNG_UP | ASKED)
 }
 
 /// As shells give it.
@@ -197,6 +202,21 @@ mod tests {
         ] {
             assert_eq!(verdict.code(), expected, "{verdict:?}");
             assert_eq!(verdict.is_failure(), fails, "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn signals_that_ask_for_an_end_are_no_failure() {
+        for (status, asked) in [
+            (ExitStatus::from_raw(15), true),
+            (ExitStatus::from_raw(9), false),
+            (exit(143), true),
+            (exit(130), true),
+            (exit(1), false),
+            (exit(0), false),
+        ] {
+            assert_eq!(was_asked(status), asked, "{status:?}");
+            assert_eq!(is_clean(status), asked || status.success());
         }
     }
 

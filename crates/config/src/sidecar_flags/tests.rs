@@ -81,7 +81,7 @@ const CONTRACT: &[(&str, Kind, &str)] = &[
 ];
 
 #[test]
-fn the_table_is_the_contract_and_two_flags_of_our_own() {
+fn the_table_is_the_contract_and_three_flags_of_our_own() {
     let spec = Form::Daprd.spec();
     for (name, kind, default) in CONTRACT {
         let flag = spec
@@ -98,7 +98,7 @@ fn the_table_is_the_contract_and_two_flags_of_our_own() {
         .filter(|name| CONTRACT.iter().all(|(known, ..)| known != name))
         .collect();
     assert_eq!(ours, ["lanes", "same-host-registry", "mdns"]);
-    assert_eq!(spec.flags.len(), CONTRACT.len() + 2, "no name stands twice");
+    assert_eq!(spec.flags.len(), CONTRACT.len() + 3, "no name stands twice");
 }
 
 #[test]

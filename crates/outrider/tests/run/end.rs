@@ -21,7 +21,7 @@ fn sidecar_of(id: &str) -> Pid {
 }
 
 /// An app that waits for its end, and its process id.
-const WAITS: &str = "echo pid $$; read line < /dev/zero";
+const WAITS: &str = "echo pid $$; exec sleep 1000";
 
 #[test]
 fn the_app_can_still_call_while_it_ends() {
@@ -34,7 +34,7 @@ fn the_app_can_still_call_while_it_ends() {
          while :; do sleep 0.05; done"
     );
     let mut run = place.shell(&id, &[], &script);
-    let pid = run.pid_after("pid ");
+    let pid = run.pid_after("app      │ pid ");
     run.until("up and running");
     let sidecar = sidecar_of(&id);
     run.signal(Signal::TERM);
@@ -51,7 +51,7 @@ fn every_signal_that_asks_for_an_end_ends_both() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let id = unique_id("app");
         let mut run = place.shell(&id, &[], WAITS);
-        let pid = run.pid_after("pid ");
+        let pid = run.pid_after("app      │ pid ");
         run.until("up and running");
         let sidecar = sidecar_of(&id);
         run.signal(signal);
@@ -66,7 +66,7 @@ fn a_second_signal_kills_an_app_that_does_not_want_to_end() {
     let place = Place::new();
     let script = "trap 'echo asked' TERM; echo pid $$; while :; do sleep 0.05; done";
     let mut run = place.shell(&unique_id("app"), &[], script);
-    let pid = run.pid_after("pid ");
+    let pid = run.pid_after("app      │ pid ");
     run.signal(Signal::TERM);
     run.until("asked");
     let asked = Instant::now();
@@ -83,7 +83,7 @@ fn what_an_app_leaves_behind_is_ended() {
         "(trap '' TERM; sleep 100) & echo child $!; (sleep 100 & echo grandchild $!); exit 0";
     let mut run = place.shell(&unique_id("app"), &[], script);
     let child = run.pid_after("app      │ child ");
-    let grandchild = run.pid_after("grandchild ");
+    let grandchild = run.pid_after("app      │ grandchild ");
     assert_eq!(run.end(), Some(0), "{:#?}", run.seen);
     assert_gone(child);
     assert_gone(grandchild);
@@ -94,7 +94,7 @@ fn a_killed_sidecar_ends_the_app_and_is_the_failure() {
     let place = Place::new();
     let id = unique_id("app");
     let mut run = place.shell(&id, &[], WAITS);
-    let pid = run.pid_after("pid ");
+    let pid = run.pid_after("app      │ pid ");
     run.until("up and running");
     kill_process(sidecar_of(&id), Signal::KILL).unwrap();
     assert_eq!(run.end(), Some(1), "{:#?}", run.seen);
@@ -108,7 +108,7 @@ fn a_sidecar_that_was_asked_to_end_is_no_failure() {
     let place = Place::new();
     let id = unique_id("app");
     let mut run = place.shell(&id, &[], WAITS);
-    let pid = run.pid_after("pid ");
+    let pid = run.pid_after("app      │ pid ");
     run.until("up and running");
     kill_process(sidecar_of(&id), Signal::TERM).unwrap();
     assert_eq!(run.end(), Some(0), "{:#?}", run.seen);

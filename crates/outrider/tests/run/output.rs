@@ -49,6 +49,11 @@ fn every_line_is_an_object_if_that_was_asked_for() {
     assert!(of_app.iter().all(|it| it["app_id"] == id.as_str()));
     assert!(of_app.iter().any(|it| it["msg"] == "{\"a\":1}"));
     assert_eq!(lines.last().unwrap()["status"], "failure");
+
+    let mut run = place.shell(&id, &["--log-as-json", "--app-port=70000"], script);
+    assert_eq!(run.end(), Some(1));
+    let told: Value = serde_json::from_str(run.last()).unwrap();
+    assert_eq!(told["msg"], "--app-port is 70000; it must be at most 65535");
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn the_folder_names_an_app_that_has_no_id() {
     place.write("My Shop/x", "");
     let mut command = place.command(&["run", "sh", "-c", "echo id $APP_ID; exit 4"]);
     let mut run = Run::start(command.current_dir(place.path("My Shop")));
-    assert_eq!(run.after("id "), "My-Shop");
+    assert_eq!(run.after("app      │ id "), "My-Shop");
     assert_eq!(run.end(), Some(4));
 }
 
@@ -49,15 +49,15 @@ fn the_sidecar_has_the_metadata_that_list_and_stop_look_for() {
     let mut run = place.shell(
         &unique_id("app"),
         &[],
-        "echo port $DAPR_HTTP_PORT; echo pid $$; read line < /dev/zero",
+        "echo port $DAPR_HTTP_PORT; echo pid $$; exec sleep 1000",
     );
-    let port: u16 = run.after("port ").parse().unwrap();
-    let pid = run.after("pid ");
+    let port: u16 = run.after("app      │ port ").parse().unwrap();
+    let pid = run.after("app      │ pid ");
     run.until("up and running");
     let extended = extended(port);
     assert_eq!(extended["cliPID"], run.child.id().to_string());
     assert_eq!(extended["appPID"], pid);
-    let command = "sh -c echo port $DAPR_HTTP_PORT; echo pid $$; read line < /dev/zero";
+    let command = "sh -c echo port $DAPR_HTTP_PORT; echo pid $$; exec sleep 1000";
     assert_eq!(extended["appCommand"], command);
     run.signal(Signal::TERM);
     assert_eq!(run.end(), Some(143), "{:#?}", run.seen);
@@ -80,11 +80,11 @@ fn the_line_for_curl_works() {
 fn without_resources_the_app_has_a_store_that_outlives_it() {
     let place = Place::new();
     let id = unique_id("app");
-    let script = "echo port $DAPR_HTTP_PORT; read line < /dev/zero";
+    let script = "echo port $DAPR_HTTP_PORT; exec sleep 1000";
     for round in 0..2 {
         let mut run = place.shell(&id, &[], script);
         run.until("no resources were given: the state store statestore is the file ");
-        let port: u16 = run.after("port ").parse().unwrap();
+        let port: u16 = run.after("app      │ port ").parse().unwrap();
         run.until("up and running");
         if round == 0 {
             let body = r#"[{"key":"order","value":42}]"#;

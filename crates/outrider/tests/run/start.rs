@@ -76,9 +76,9 @@ fn a_sidecar_that_fails_takes_the_app_with_it_and_says_why() {
     let place = Place::new();
     place.write("resources/a.yaml", DUPLICATE);
     place.write("resources/b.yaml", DUPLICATE);
-    let script = "echo pid $$; read line < /dev/zero";
+    let script = "echo pid $$; exec sleep 1000";
     let mut run = place.shell(&unique_id("app"), &["--resources-path=resources"], script);
-    let pid = run.pid_after("pid ");
+    let pid = run.pid_after("app      │ pid ");
     let run = assert_fails(
         run,
         "ended before it was ready with exit code 1: failed to load",

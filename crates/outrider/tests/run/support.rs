@@ -57,6 +57,7 @@ impl Place {
             .current_dir(self.root.path())
             .env("HOME", self.path("home"))
             .env("DAPR_HOST_IP", "127.0.0.1")
+            .env("OUTRIDER_MDNS", "false")
             .env("HELPER", std::env::current_exe().unwrap());
         for name in [
             "XDG_DATA_HOME",
@@ -109,20 +110,40 @@ impl Run {
         }
     }
 
-    /// Reads on until a line holds the text.
+    /// The first line that holds the text, read already or still to come.
     pub(crate) fn until(&mut self, text: &str) -> String {
+        self.nth(1, text)
+    }
+
+    /// The nth such line.
+    pub(crate) fn nth(&mut self, n: usize, text: &str) -> String {
+        self.find(n, text, |line| line.contains(text))
+    }
+
+    pub(crate) fn find(&mut self, n: usize, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let mut all = self.seen.iter().filter(|line| wanted(line));
+        let mut missing = n;
+        while missing > 0 {
+            match all.next() {
+                Some(line) if missing == 1 => return line.clone(),
+                Some(_) => missing -= 1,
+                None => break,
+            }
+        }
+        drop(all);
         loop {
             let Ok(line) = self.lines.recv_timeout(LIMIT) else {
-                panic!("no line has {text:?} in {:#?}", self.seen);
+                panic!("no line has {what:?} {n} times in {:#?}", self.seen);
             };
             self.seen.push(line.clone());
-            if line.contains(text) {
+            missing -= usize::from(wanted(&line));
+            if missing == 0 {
                 return line;
             }
         }
     }
 
-    /// What stands behind the text in the next line that has it.
+    /// What stands behind the text in the first line that has it.
     pub(crate) fn after(&mut self, text: &str) -> String {
         let line = self.until(text);
         let (_, rest) = line.split_once(text).unwrap();

@@ -1,11 +1,11 @@
 //! Several apps from a template.
 
-use std::fs;
+use std::{fs, time::Instant};
 
 use outrider_testkit::{in_own_network, unique_id};
 use rustix::process::Signal;
 
-use crate::support::{Place, Run, ask, assert_gone, extended, free_port, helper_command};
+use crate::support::{LIMIT, Place, Run, ask, assert_gone, extended, free_port, helper_command};
 
 /// An app of a template that is a shell script.
 struct App {
@@ -40,16 +40,12 @@ fn run(place: &Place, apps: &[App]) -> Run {
     place.run(&["-f", "."])
 }
 
-const WAITS: &str = "echo pid $$ port $DAPR_HTTP_PORT; read line < /dev/zero";
+const WAITS: &str = "echo pid $$ port $DAPR_HTTP_PORT; exec sleep 1000";
 
-/// Process id of the app and HTTP port of its sidecar.
-fn pid_and_port(run: &mut Run, id: &str) -> (rustix::process::Pid, u16) {
-    let line = loop {
-        let line = run.until("│ pid ");
-        if line.starts_with(&format!("{id} ")) {
-            break line;
-        }
-    };
+/// Process id of the app at its nth start, and the HTTP port of its sidecar.
+fn pid_and_port(run: &mut Run, id: &str, n: usize) -> (rustix::process::Pid, u16) {
+    let is_it = |line: &str| line.starts_with(&format!("{id} ")) && line.contains("│ pid ");
+    let line = run.find(n, "pid", is_it);
     let words: Vec<&str> = line.split_whitespace().collect();
     let [.., pid, "port", port] = words.as_slice() else {
         panic!("{line}");
@@ -73,9 +69,10 @@ fn two_apps_call_each_other_and_end_together() {
     ];
     let mut run = run(&place, &apps);
     let first = run.pid_after("serving ");
-    let second = run.pid_after("serving ");
-    run.until("is up and running");
-    run.until("is up and running");
+    let second = run.nth(2, "serving ");
+    let second = second.rsplit(' ').next().unwrap().parse().unwrap();
+    let second = rustix::process::Pid::from_raw(second).unwrap();
+    run.nth(2, "is up and running");
     let (_, body) = ask(pa, "GET", &format!("/call/{b}"), "");
     assert_eq!(body, format!("{b} was asked for /hello"));
     let (_, body) = ask(pb, "GET", &format!("/call/{a}"), "");
@@ -93,9 +90,8 @@ fn the_others_go_on_when_one_fails_and_the_end_names_it() {
     let (good, bad) = (unique_id("good"), unique_id("bad"));
     let fails = "while [ ! -e ../go ]; do sleep 0.05; done; exit 3";
     let mut run = run(&place, &[app(&bad, fails), app(&good, WAITS)]);
-    let (pid, port) = pid_and_port(&mut run, &good);
-    run.until("is up and running");
-    run.until("is up and running");
+    let (pid, port) = pid_and_port(&mut run, &good, 1);
+    run.nth(2, "is up and running");
     place.write("go", "");
     run.until(&format!("{bad} ended with exit code 3; the others go on"));
     assert_eq!(ask(port, "GET", "/v1.0/healthz", "").0, 204);
@@ -170,19 +166,24 @@ fn nobody_starts_who_depends_on_an_app_that_failed() {
 fn a_failing_app_is_started_again_beside_the_same_sidecar() {
     let place = Place::new();
     let id = unique_id("app");
-    let script = "echo pid $$ port $DAPR_HTTP_PORT; [ -e begun ] && read line < /dev/zero; \
+    let script = "echo pid $$ port $DAPR_HTTP_PORT; [ -e begun ] && exec sleep 1000; \
                   touch begun; exit 1";
     let apps = [app(&id, script).with("restart: on-failure")];
     let mut run = run(&place, &apps);
-    let (first, port) = pid_and_port(&mut run, &id);
+    let (first, port) = pid_and_port(&mut run, &id, 1);
     run.until(&format!(
         "{id} ended (exit code 1); it is started again in 1s"
     ));
-    let (second, same_port) = pid_and_port(&mut run, &id);
-    run.until("is up and running");
-    assert_eq!(port, same_port);
+    let (second, same_port) = pid_and_port(&mut run, &id, 2);
     let pid = second.as_raw_nonzero().get().to_string();
-    assert_eq!(extended(port)["appPID"], pid);
+    let until = Instant::now() + LIMIT;
+    while extended(port)["appPID"] != pid.as_str() {
+        assert!(
+            Instant::now() < until,
+            "the metadata still has the first start"
+        );
+    }
+    assert_eq!(port, same_port);
     run.signal(Signal::INT);
     assert_eq!(run.end(), Some(0), "{:#?}", run.seen);
     assert_gone(first);
@@ -196,7 +197,7 @@ fn lines_go_to_files_without_colours_and_metadata_names_them() {
     let script = format!("printf '\\033[1mbold\\033[0m\\n'; {WAITS}");
     let mut run = run(&place, &[app(&id, &script)]);
     run.until("\u{1b}[1mbold");
-    let (_, port) = pid_and_port(&mut run, &id);
+    let (_, port) = pid_and_port(&mut run, &id, 1);
     run.until("is up and running");
     let extended = extended(port);
     let template = place.path("dapr.yaml").canonicalize().unwrap();
@@ -232,7 +233,7 @@ fn a_start_that_fails_ends_all() {
         ),
     );
     let mut run = place.run(&["-f", "dapr.yaml"]);
-    let (pid, _) = pid_and_port(&mut run, &good);
+    let (pid, _) = pid_and_port(&mut run, &good, 1);
     assert_eq!(run.end(), Some(1), "{:#?}", run.seen);
     assert!(
         run.last().contains("there is no command no-such-command"),

@@ -9,6 +9,7 @@ use super::{Pair, Unit};
 use crate::run::{
     child::{Child, Group},
     halt::{Halt, Wish},
+    ready::with_notice,
     screen::Status,
     verdict::How,
 };
@@ -35,7 +36,7 @@ impl Unit {
         // Its last words come before anything else is done.
         pair.sidecar.sweep(Duration::ZERO).await;
         let wish = Wish::End { by_terminal: false };
-        let (app, forced) = end(&mut pair.app, wish, &mut self.halt).await;
+        let (app, forced) = self.end_app(&mut pair.app, wish).await;
         How::SidecarEnded {
             status,
             cause: pair.said.cause(),
@@ -48,7 +49,7 @@ impl Unit {
     /// We were told to end.
     pub(super) async fn halted(&mut self, mut pair: Pair) -> How {
         let wish = self.halt.wanted().await;
-        let (app, forced) = end(&mut pair.app, wish, &mut self.halt).await;
+        let (app, forced) = self.end_app(&mut pair.app, wish).await;
         self.end_sidecar(&mut pair.sidecar).await;
         How::Stopped { app, forced }
     }
@@ -58,6 +59,35 @@ impl Unit {
         if let Some(mut app) = app.take() {
             sweep(&mut app, Instant::now() + GRACE, &mut self.halt).await;
         }
+    }
+
+    /// Asks the app to end and waits for it; kills it if it takes too long, which is then told.
+    async fn end_app(&mut self, app: &mut Option<Child>, wish: Wish) -> (Option<ExitStatus>, bool) {
+        let Some(mut app) = app.take() else {
+            return (None, false);
+        };
+        let until = Instant::now() + GRACE;
+        let ending = with_notice(asked_to_end(&mut app, wish, until), NOTICE, || {
+            let text = format!(
+                "waiting for {} to end, {} seconds at most; a second Ctrl-C kills it",
+                self.member.name,
+                GRACE.as_secs()
+            );
+            self.shared.screen.tell(Status::Info, text);
+        });
+        let ended = tokio::select! {
+            ended = ending => ended,
+            () = self.halt.kill() => None,
+        };
+        let status = match ended {
+            Some(status) => status,
+            None => {
+                app.signal(Signal::KILL);
+                app.wait().await
+            }
+        };
+        sweep(&mut app, until, &mut self.halt).await;
+        (Some(status), ended.is_none())
     }
 
     async fn end_sidecar(&mut self, sidecar: &mut Child) {
@@ -74,27 +104,6 @@ impl Unit {
         }
         sidecar.sweep(Duration::ZERO).await;
     }
-}
-
-/// Asks the app to end and waits for it; kills it if it takes too long, which is then told.
-async fn end(app: &mut Option<Child>, wish: Wish, halt: &mut Halt) -> (Option<ExitStatus>, bool) {
-    let Some(mut app) = app.take() else {
-        return (None, false);
-    };
-    let until = Instant::now() + GRACE;
-    let ended = tokio::select! {
-        ended = asked_to_end(&mut app, wish, until) => ended,
-        () = halt.kill() => None,
-    };
-    let status = match ended {
-        Some(status) => status,
-        None => {
-            app.signal(Signal::KILL);
-            app.wait().await
-        }
-    };
-    sweep(&mut app, until, halt).await;
-    (Some(status), ended.is_none())
 }
 
 async fn asked_to_end(app: &mut Child, wish: Wish, until: Instant) -> Option<ExitStatus> {
@@ -122,6 +131,8 @@ async fn sweep(app: &mut Child, until: Instant, halt: &mut Halt) {
     }
 }
 
+/// An app that takes longer is told of.
+const NOTICE: Duration = Duration::from_secs(1);
 /// How long the app may take.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long an app that heard of Ctrl-C by itself is left alone.

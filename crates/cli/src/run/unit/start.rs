@@ -5,6 +5,7 @@ use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use tokio::process::Command;
@@ -187,7 +188,8 @@ impl Unit {
                 let text = format!("{name}: the sidecar's metadata was not set, {why}");
                 screen.tell(Status::Warning, text);
             }
-            ready::with_notice(ready::inbound(&api), || screen.tell(Status::Info, late)).await;
+            let told = || screen.tell(Status::Info, late);
+            ready::with_notice(ready::inbound(&api), LATE, told).await;
         }
     }
 
@@ -241,6 +243,9 @@ impl Unit {
         keys
     }
 }
+
+/// An app that takes longer to be ready is told of.
+const LATE: Duration = Duration::from_secs(3);
 
 /// The system says "no such file" for a program and for the folder alike.
 fn no_start(program: &str, folder: &Path, error: &io::Error) -> String {

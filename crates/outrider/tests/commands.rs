@@ -54,6 +54,7 @@ async fn with(arguments: &[&str], env: &[(&str, &str)], stdin: &str) -> Done {
     command
         .args(arguments)
         .env_remove("DAPR_API_TOKEN")
+        .env("OUTRIDER_MDNS", "false")
         .envs(env.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,21 +1,25 @@
 //! `outrider demo`: two small apps in this process, a real sidecar process beside each, and an
-//! order a second from one app to the other.
+//! order a second from one app to the other, which keeps it in the state store of its sidecar.
 //!
 //! Uses free ports of 127.0.0.1 and nothing else: no network, no files but the entries of its
-//! sidecars in the same-host registry, which end with them. A namespace of its own keeps it apart
-//! from other demos. Ends its children whatever happens, short of being killed itself.
+//! sidecars in the same-host registry and a folder beside it, which end with the demo. A namespace
+//! of its own and a list of where nodeapp is keep it apart from other demos. Ends its children
+//! whatever happens, short of being killed itself.
 
+mod api;
 mod call;
 mod error;
-mod kept;
+mod folder;
 mod nodeapp;
 mod options;
 mod orders;
 mod ports;
 mod screen;
 mod sidecar;
+mod state;
 mod stop;
 mod tally;
+mod visits;
 
 use std::{path::Path, process::ExitCode};
 
@@ -26,13 +30,14 @@ use crate::{
     output::{Output, complain},
 };
 use error::Error;
-use kept::Kept;
+use folder::Folder;
 use nodeapp::NodeApp;
 use options::Options;
 pub(crate) use options::SPEC;
 use sidecar::Pair;
 use stop::Stop;
 use tally::Tally;
+use visits::Visits;
 
 /// The app that sends.
 const CALLER: &str = "orders";
@@ -72,19 +77,21 @@ fn run(executable: Option<&Path>, options: &Options, output: Output) -> Result<T
 async fn perform(executable: &Path, options: &Options, output: Output) -> Result<Tally, Error> {
     // Before anything is started: from here on a signal means an orderly end.
     let mut stop = Stop::try_new().map_err(Error::Runtime)?;
-    let kept = Kept::default();
+    let visits = Visits::default();
     let app = NodeApp::bind().await.map_err(Error::Ports)?;
     let app_port = app.port();
+    // Outlives the sidecars.
+    let folder = Folder::try_new()?;
+    let mut pair = Pair::spawn(executable, app_port, options.port, &folder)?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(app.serve(kept.clone(), output));
+    tasks.spawn(app.serve(pair.callee.http_port(), visits.clone(), output));
 
-    let mut pair = Pair::spawn(executable, app_port, options.port)?;
     let mut tally = Tally::default();
     let story = async {
         pair.ready().await?;
         let opening = screen::opening(&pair, app_port, options, output.paint());
         output.write(&opening).map_err(Error::Output)?;
-        orders::send(options, &mut pair, &kept, &mut tally, output).await
+        orders::send(options, &mut pair, &visits, &mut tally, output).await
     };
     let outcome = tokio::select! {
         outcome = story => outcome,

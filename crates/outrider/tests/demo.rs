@@ -6,14 +6,15 @@
 )]
 
 use std::{
-    io::{BufRead, BufReader},
-    net::TcpListener,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, geteuid, kill_process, test_kill_process};
 use serde_json::Value;
 
 /// Far more than anything here takes.
@@ -90,7 +91,30 @@ impl Demo {
         self.seen.iter().filter(is_order).collect()
     }
 
-    /// Nothing of it is left: no process, no entry in the registry.
+    /// The folders with its store; more than one never.
+    fn folders(&self) -> Vec<PathBuf> {
+        let user = geteuid().as_raw();
+        let begin = format!("demo-{}-", self.child.id());
+        let all = std::fs::read_dir(Path::new("/tmp").join(format!("outrider-{user}")));
+        let paths = all.into_iter().flatten().flatten().map(|it| it.path());
+        paths
+            .filter(|it| {
+                it.file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .starts_with(&begin)
+            })
+            .collect()
+    }
+
+    /// Asks the first address of the opening that ends so; the status line and the body.
+    fn get(&self, end: &str) -> (String, String) {
+        let mut words = self.seen.iter().flat_map(|it| it.split_whitespace());
+        let url = words.find(|it| it.starts_with("http://") && it.ends_with(end));
+        get(url.unwrap())
+    }
+
+    /// Nothing of it is left: no process, no entry in the registry, no folder.
     fn assert_gone(&self) {
         let pids = self.pids();
         assert_eq!(pids.len(), 2, "{:#?}", self.seen);
@@ -98,6 +122,7 @@ impl Demo {
             assert!(test_kill_process(pid).is_err(), "{pid:?} runs on");
         }
         assert!(sidecars_of(self.child.id()).is_empty());
+        assert_eq!(self.folders(), Vec::<PathBuf>::new());
     }
 }
 
@@ -108,6 +133,17 @@ impl Drop for Demo {
             let _ = self.child.wait();
         }
     }
+}
+
+fn get(url: &str) -> (String, String) {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    write!(stream, "GET /{path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
 }
 
 /// What `outrider list --json` has of a demo's namespace.
@@ -155,6 +191,22 @@ fn list_shows_the_sidecars_while_they_run() {
 }
 
 #[test]
+fn the_order_is_found_through_the_state_api() {
+    let mut demo = Demo::start(&["--interval", "1h"]);
+    demo.until("order 1 ");
+    for end in ["/v1.0/state/statestore/order", "/method/order"] {
+        let (status, body) = demo.get(end);
+        assert!(status.contains(" 200 "), "{end}: {status}");
+        let order: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(order, serde_json::json!({ "orderId": 1 }), "{end}");
+    }
+    assert_eq!(demo.folders().len(), 1);
+    demo.signal(Signal::INT);
+    assert_eq!(demo.end(), Some(0), "{:#?}", demo.seen);
+    demo.assert_gone();
+}
+
+#[test]
 fn a_killed_sidecar_is_told_and_fails_the_demo() {
     let mut demo = Demo::start(&["--interval", "50ms"]);
     demo.until("order 1 ");
@@ -171,6 +223,18 @@ fn a_killed_sidecar_is_told_and_fails_the_demo() {
     assert!(failed.contains(" 500 "), "{failed}");
     assert!(failed.contains("ERR_DIRECT_INVOKE"), "{failed}");
     assert!(failed.contains("Outrider-Fault: "), "{failed}");
+    // The app itself lives, without its store.
+    let app = demo
+        .seen
+        .iter()
+        .find(|it| it.trim().starts_with("nodeapp "));
+    let app = app.unwrap().split_whitespace().nth(1).unwrap();
+    let (status, body) = get(&format!("{app}/order"));
+    assert!(status.contains(" 500 "), "{status}");
+    assert!(
+        body.contains("the state store statestore can't be had"),
+        "{body}"
+    );
     demo.signal(Signal::TERM);
     assert_eq!(demo.end(), Some(1), "{:#?}", demo.seen);
     demo.assert_gone();

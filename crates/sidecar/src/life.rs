@@ -133,6 +133,11 @@ async fn serve(life: Life, mut reasons: stop::Reasons) -> End {
     let mdns = shared.plan.mdns.then(|| mdns::start(&shared));
     let mut registrar = resolvers::start(&shared);
     if shared.plan.registry && shared.plan.resolver.is_mdns() {
+        if !shared.plan.mdns {
+            // mDNS knows no namespaces, so with it any is better than none. Without it all are
+            // known.
+            shared.table.keep_namespaces_apart();
+        }
         registry::watch(&shared);
     }
     tokio::task::spawn_local(registry::probe_ejected(Arc::clone(&shared)));

@@ -1,25 +1,20 @@
 //! The calling app: posts an order to its own sidecar and looks at what comes back.
 //!
-//! An ordinary HTTP client with one kept connection. It never sends an order twice.
+//! It never sends an order twice.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
 use outrider_wire::{Fields, http1::ResponseHead};
-use serde_json::{Value, json};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout},
-};
+use serde_json::json;
+use tokio::time::Instant;
 
 use super::{
     CALLEE,
-    kept::{Kept, Visit},
+    api::{Api, told},
     orders::USER_AGENT,
+    visits::{Visit, Visits},
 };
-use crate::http::{self, Connection, text};
+use crate::http::{self, text};
 
 /// What became of an order.
 #[derive(Debug, PartialEq)]
@@ -72,86 +67,40 @@ pub(super) struct Failed {
 /// The calling app's connection to its sidecar.
 #[derive(Debug)]
 pub(super) struct Caller {
-    port: u16,
-    idle: Option<Connection>,
+    api: Api,
 }
 
 impl Caller {
     pub(super) fn new(port: u16) -> Self {
-        Self { port, idle: None }
+        Self {
+            api: Api::new(port, LIMIT),
+        }
     }
 
     /// Sends an order and waits for the answer, but not for ever.
-    pub(super) async fn order(&mut self, id: u64, kept: &Kept) -> Call {
+    pub(super) async fn order(&mut self, id: u64, visits: &Visits) -> Call {
+        let line = format!("POST /v1.0/invoke/{CALLEE}/method/neworder");
+        let fields = format!("User-Agent: {USER_AGENT}\r\nOutrider-Timing: 1\r\n");
+        let order = json!({ "orderId": id });
         let started = Instant::now();
-        let exchange = timeout(LIMIT, self.exchange(id)).await;
+        let outcome = self.api.ask(&line, &fields, Some(&order)).await;
         let finished = Instant::now();
-        let result = match exchange {
-            Ok(Ok((head, _))) if (200..300).contains(&head.status) => {
+        let result = match outcome {
+            Ok((head, _)) if (200..300).contains(&head.status) => {
                 let timing = Timing::of(&head.fields);
                 Ok(Answered {
                     status: head.status,
-                    way: Way::of((started, finished), kept.visit(id), timing),
+                    way: Way::of((started, finished), visits.of(id), timing),
                 })
             }
-            Ok(Ok((head, body))) => Err(Failed::told(&head, &body)),
-            Ok(Err(Unsent::Connect(error))) => Err(Failed::alone(format!(
-                "no connection to its own sidecar at 127.0.0.1:{}: {error}",
-                self.port
-            ))),
-            Ok(Err(Unsent::Exchange(error))) => Err(Failed::alone(format!(
-                "its own sidecar did not answer: {error}"
-            ))),
-            Err(_) => Err(Failed::alone(format!("no answer within {LIMIT:?}"))),
+            Ok((head, body)) => Err(Failed::told(&head, &body)),
+            Err(error) => Err(Failed::alone(error.to_string())),
         };
         Call {
             id,
             total: finished - started,
             result,
         }
-    }
-
-    async fn exchange(&mut self, id: u64) -> Result<(ResponseHead, Vec<u8>), Unsent> {
-        // Taken out, so that one with an answer still to come is never used again.
-        let idle = self.idle.take().filter(Connection::is_quiet);
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => {
-                let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-                let stream = TcpStream::connect(addr).await.map_err(Unsent::Connect)?;
-                Connection::new(stream)
-            }
-        };
-        connection.send(&self.message(id)).await?;
-        let (head, body) = connection.response().await?;
-        if head.keep_alive {
-            self.idle = Some(connection);
-        }
-        Ok((head, body))
-    }
-
-    fn message(&self, id: u64) -> Vec<u8> {
-        let body = json!({ "orderId": id }).to_string();
-        format!(
-            "POST /v1.0/invoke/{CALLEE}/method/neworder HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\
-             User-Agent: {USER_AGENT}\r\nContent-Type: application/json\r\n\
-             Outrider-Timing: 1\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            self.port,
-            body.len()
-        )
-        .into_bytes()
-    }
-}
-
-enum Unsent {
-    Connect(std::io::Error),
-    Exchange(http::Error),
-}
-
-impl From<http::Error> for Unsent {
-    fn from(error: http::Error) -> Self {
-        Self::Exchange(error)
     }
 }
 
@@ -170,16 +119,6 @@ impl Failed {
             message,
             fault: None,
         }
-    }
-}
-
-/// The error code and message of a sidecar's answer, or the body as it is.
-fn told(body: &[u8]) -> String {
-    let error: Option<Value> = serde_json::from_slice(body).ok();
-    let member = |name| error.as_ref().and_then(|it| it[name].as_str());
-    match (member("errorCode"), member("message")) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        _ => String::from_utf8_lossy(&body[..body.len().min(SHOWN)]).into_owned(),
     }
 }
 
@@ -232,8 +171,6 @@ impl Way {
 
 /// How long an order waits for its answer.
 const LIMIT: Duration = Duration::from_secs(5);
-/// Bytes of an unknown body that are shown.
-const SHOWN: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -317,17 +254,10 @@ mod tests {
         assert_eq!(way, hops);
     }
 
-    #[test]
-    fn a_sidecars_error_is_told_with_its_code() {
-        assert_eq!(told(br#"{"errorCode":"E","message":"why"}"#), "E: why");
-        assert_eq!(told(b"plain"), "plain");
-        assert_eq!(told(b"\xff[1]"), "\u{fffd}[1]");
-    }
-
     #[tokio::test]
     async fn a_missing_sidecar_is_told_as_such() {
         let [port] = super::super::ports::free().unwrap();
-        let call = Caller::new(port).order(1, &Kept::default()).await;
+        let call = Caller::new(port).order(1, &Visits::default()).await;
         let failed = call.result.unwrap_err();
         assert_eq!(failed.status, None);
         assert!(failed.message.contains("no connection to its own sidecar"));

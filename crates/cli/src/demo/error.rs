@@ -17,6 +17,8 @@ pub(super) enum Error {
         "port {port} of 127.0.0.1 can't be used: {cause}; choose another --port or leave it out"
     )]
     Port { port: u16, cause: io::Error },
+    #[error("cannot write the files of the demo in {path}: {cause}")]
+    Folder { path: PathBuf, cause: io::Error },
     #[error("cannot start a sidecar from {path}: {cause}")]
     Spawn { path: PathBuf, cause: io::Error },
     #[error("the sidecar of {app_id} (pid {pid}) {what}{log}")]

@@ -14,9 +14,10 @@ other app:
 
   POST http://127.0.0.1:<port>/v1.0/invoke/nodeapp/method/neworder
 
-and nodeapp, behind the other sidecar, keeps it. Each call is one line: its id, its status, the \
-whole time, and the times of its way. Nothing is needed and nothing is left behind: free ports of \
-127.0.0.1, no network, no files.
+and nodeapp, behind the other sidecar, keeps it there through the state API, in memory. Each call \
+is one line: its id, its status, the whole time, and the times of its way, saving included. \
+Nothing is needed and nothing is left behind: free ports of 127.0.0.1, no network, no files that \
+stay.
 
 Ctrl-C ends it. The exit code is 0, or 1 if a call failed.",
     flags: &[

@@ -3,7 +3,8 @@
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    call::Caller, error::Error, kept::Kept, options::Options, screen, sidecar::Pair, tally::Tally,
+    call::Caller, error::Error, options::Options, screen, sidecar::Pair, tally::Tally,
+    visits::Visits,
 };
 use crate::output::Output;
 
@@ -14,7 +15,7 @@ pub(super) const USER_AGENT: &str = concat!("outrider-demo/", env!("CARGO_PKG_VE
 pub(super) async fn send(
     options: &Options,
     pair: &mut Pair,
-    kept: &Kept,
+    visits: &Visits,
     tally: &mut Tally,
     output: Output,
 ) -> Result<(), Error> {
@@ -24,7 +25,7 @@ pub(super) async fn send(
     loop {
         id += 1;
         let started = Instant::now();
-        let call = caller.order(id, kept).await;
+        let call = caller.order(id, visits).await;
         let ended: String = pair
             .newly_ended()
             .map(|sidecar| screen::ended(sidecar, paint))

@@ -11,6 +11,7 @@ use super::{
     call::{Answered, Call, Failed, Way},
     options::Options,
     sidecar::{Pair, Sidecar},
+    state::{KEY, STORE},
     tally::{Tally, Times},
 };
 use crate::{
@@ -35,6 +36,10 @@ pub(super) fn opening(pair: &Pair, app_port: u16, options: &Options, paint: Pain
     let rhythm = rhythm(options);
     let post = bold(&format!("curl {invoke}/neworder -d '{{\"orderId\": 42}}'"));
     let get = bold(&format!("curl {invoke}/order"));
+    let state = bold(&format!(
+        "curl http://127.0.0.1:{}/v1.0/state/{STORE}/{KEY}",
+        other.http_port()
+    ));
     let list = bold("outrider list");
     let kill_other = bold(&format!("kill {other_pid}"));
     let kill_own = bold(&format!("kill {own_pid}"));
@@ -43,6 +48,7 @@ pub(super) fn opening(pair: &Pair, app_port: u16, options: &Options, paint: Pain
          Try it by hand, in another terminal:\n\
          \x20 {post}\n\
          \x20 {get}   the last order that {CALLEE} kept\n\
+         \x20 {state}   where {CALLEE} keeps it: the state store of its sidecar\n\
          \x20 {list}   both sidecars, in the namespace of this demo\n\n\
          Then break it:\n\
          \x20 {kill_other}   the sidecar of {CALLEE}: {CALLER} is told 500 ERR_DIRECT_INVOKE, and why\n\

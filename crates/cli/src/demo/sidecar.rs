@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::{CALLEE, CALLER, error::Error, ports};
+use super::{CALLEE, CALLER, error::Error, folder::Folder, ports};
 use crate::http::{self, Connection};
 use log::Log;
 
@@ -50,13 +50,19 @@ impl Pair {
         executable: &Path,
         app_port: u16,
         port: Option<u16>,
+        folder: &Folder,
     ) -> Result<Self, Error> {
         if let Some(port) = port {
             ports::check(port).map_err(|cause| Error::Port { port, cause })?;
         }
         let [own, a, b, c, d, e, f, g] = ports::free().map_err(Error::Ports)?;
-        let caller = Sidecar::spawn(executable, CALLER, None, [port.unwrap_or(own), a, b, c])?;
-        let callee = Sidecar::spawn(executable, CALLEE, Some(app_port), [d, e, f, g])?;
+        let other_flags = [
+            format!("--app-port={app_port}"),
+            format!("--resources-path={}", folder.resources().display()),
+        ];
+        let own_ports = [port.unwrap_or(own), a, b, c];
+        let caller = Sidecar::spawn(executable, CALLER, &[], own_ports)?;
+        let callee = Sidecar::spawn(executable, CALLEE, &other_flags, [d, e, f, g])?;
         Ok(Self { caller, callee })
     }
 
@@ -103,11 +109,11 @@ impl Sidecar {
     fn spawn(
         executable: &Path,
         app_id: &'static str,
-        app_port: Option<u16>,
+        flags: &[String],
         ports: [u16; 4],
     ) -> Result<Self, Error> {
         let namespace = format!("demo-{}", std::process::id());
-        let arguments = arguments(app_id, app_port, ports);
+        let arguments = arguments(app_id, flags, ports);
         let failed = |cause| Error::Spawn {
             path: executable.to_owned(),
             cause,
@@ -241,10 +247,10 @@ impl Sidecar {
 }
 
 /// What stands behind the program's name.
-fn arguments(app_id: &str, app_port: Option<u16>, ports: [u16; 4]) -> Vec<String> {
+fn arguments(app_id: &str, flags: &[String], ports: [u16; 4]) -> Vec<String> {
     let [http, grpc, internal, metrics] = ports;
     let mut arguments = vec!["sidecar".to_owned(), format!("--app-id={app_id}")];
-    arguments.extend(app_port.map(|port| format!("--app-port={port}")));
+    arguments.extend_from_slice(flags);
     arguments.extend([
         format!("--dapr-http-port={http}"),
         format!("--dapr-grpc-port={grpc}"),
@@ -253,6 +259,8 @@ fn arguments(app_id: &str, app_port: Option<u16>, ports: [u16; 4]) -> Vec<String
         "--dapr-listen-addresses=127.0.0.1".to_owned(),
         "--dapr-internal-grpc-listen-address=127.0.0.1".to_owned(),
         "--metrics-listen-address=127.0.0.1".to_owned(),
+        // Nothing leaves the machine, and no other namespace's app stands in for ours.
+        "--mdns=false".to_owned(),
         "--dapr-graceful-shutdown-seconds=1".to_owned(),
         "--log-level=error".to_owned(),
     ]);
@@ -285,7 +293,8 @@ mod tests {
     #[tokio::test]
     async fn a_sidecar_that_ends_at_once_is_told_with_its_last_words() {
         // Any program that refuses the flags of a sidecar.
-        let mut pair = Pair::spawn(Path::new("/bin/cat"), 1, None).unwrap();
+        let folder = Folder::try_new().unwrap();
+        let mut pair = Pair::spawn(Path::new("/bin/cat"), 1, None, &folder).unwrap();
         let error = pair.caller.ready().await.unwrap_err().to_string();
         pair.end().await;
         assert!(error.starts_with("the sidecar of orders (pid "), "{error}");
@@ -299,7 +308,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_cannot_be_started_is_named() {
-        let error = Pair::spawn(Path::new("/nowhere/outrider"), 1, None).unwrap_err();
+        let folder = Folder::try_new().unwrap();
+        let executable = Path::new("/nowhere/outrider");
+        let error = Pair::spawn(executable, 1, None, &folder).unwrap_err();
         let expected = "cannot start a sidecar from /nowhere/outrider: ";
         assert!(error.to_string().starts_with(expected), "{error}");
     }

@@ -1,10 +1,13 @@
 // What the public JavaScript SDK does through our sidecar, over HTTP. Exits with 0 if all went well.
 //
-// The caller of this file sets DAPR_HTTP_PORT, and runs an app called "echo" that answers with what
-// it gets. A state store called "statestore" is loaded.
+// The caller of this file sets DAPR_HTTP_PORT, and runs an app that answers with what it gets: its id
+// is in SDK_ECHO_ID, ours in SDK_APP_ID. A state store called "statestore" is loaded.
 
 const assert = require('node:assert');
 const { CommunicationProtocolEnum, DaprClient, HttpMethod } = require('@dapr/dapr');
+
+const APP = process.env.SDK_APP_ID ?? 'sdk';
+const ECHO = process.env.SDK_ECHO_ID ?? 'echo';
 
 function check(what, found, wanted) {
   assert.deepStrictEqual(found, wanted, what);
@@ -13,7 +16,7 @@ function check(what, found, wanted) {
 
 async function invoke(client) {
   const order = { orderId: 1 };
-  check('invoke', await client.invoker.invoke('echo', 'neworder', HttpMethod.POST, order), order);
+  check('invoke', await client.invoker.invoke(ECHO, 'neworder', HttpMethod.POST, order), order);
   await assert.rejects(
     client.invoker.invoke('nobody-knows-it', 'x', HttpMethod.GET),
     /ERR_DIRECT_INVOKE/,
@@ -22,7 +25,7 @@ async function invoke(client) {
 }
 
 async function metadata(client) {
-  check('id', (await client.metadata.get()).id, 'sdk');
+  check('id', (await client.metadata.get()).id, APP);
   check('set metadata', await client.metadata.set('colour', 'green'), true);
   check('extended metadata', (await client.metadata.get()).extended.colour, 'green');
 }

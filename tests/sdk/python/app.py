@@ -1,15 +1,19 @@
 """What the public Python SDK does through our sidecar. Exits with 0 if all of it went well.
 
-The caller of this file sets DAPR_HTTP_PORT and DAPR_GRPC_PORT, and runs an app called "echo" that
-answers with what it gets. A state store called "statestore" is loaded.
+The caller of this file sets DAPR_HTTP_PORT and DAPR_GRPC_PORT, and runs an app that answers with what
+it gets: its id is in SDK_ECHO_ID, ours in SDK_APP_ID. A state store called "statestore" is loaded.
 """
 
 import os
 
 from dapr.clients import DaprClient
 from dapr.clients.exceptions import DaprInternalError
+from dapr.clients.grpc._request import TransactionalStateOperation, TransactionOperationType
 from dapr.clients.grpc._state import Concurrency, Consistency, StateOptions
 from dapr.clients.health import DaprHealth
+
+APP = os.environ.get("SDK_APP_ID", "sdk")
+ECHO = os.environ.get("SDK_ECHO_ID", "echo")
 
 
 def check(what, found, wanted):
@@ -20,7 +24,7 @@ def check(what, found, wanted):
 
 def invoke(client):
     answer = client.invoke_method(
-        "echo", "neworder", data=b'{"orderId":1}', http_verb="POST", content_type="application/json"
+        ECHO, "neworder", data=b'{"orderId":1}', http_verb="POST", content_type="application/json"
     )
     check("invoke", answer.text(), '{"orderId":1}')
     try:
@@ -31,7 +35,7 @@ def invoke(client):
 
 
 def metadata(client):
-    check("id", client.get_metadata().application_id, "sdk")
+    check("id", client.get_metadata().application_id, APP)
     client.set_metadata("colour", "green")
     check("extended metadata", client.get_metadata().extended_metadata["colour"], "green")
     names = [component.name for component in client.get_metadata().registered_components]
@@ -57,12 +61,27 @@ def state(client):
     check("deleted", client.get_state("statestore", "a").data, b"")
 
 
+def transaction(client):
+    client.save_state("statestore", "b", "1")
+    upsert, delete = TransactionOperationType.upsert, TransactionOperationType.delete
+    client.execute_state_transaction(
+        "statestore",
+        [
+            TransactionalStateOperation(key="c", data="3", operation_type=upsert),
+            TransactionalStateOperation(key="b", data="", operation_type=delete),
+        ],
+    )
+    found = [client.get_state("statestore", key).data for key in ("b", "c")]
+    check("transaction", found, [b"", b"3"])
+
+
 def main():
     DaprHealth.wait_for_sidecar()
     with DaprClient() as client:
         invoke(client)
         metadata(client)
         state(client)
+        transaction(client)
         if os.environ.get("SDK_SHUTDOWN"):
             client.shutdown()
 

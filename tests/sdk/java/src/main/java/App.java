@@ -35,6 +35,8 @@ public final class App {
         client.shutdown().block();
       }
     }
+    // The SDK's threads outlive its client.
+    System.exit(0);
   }
 
   private static void invoke(DaprClient client) {

@@ -139,17 +139,17 @@ impl Session for EncryptedSession {
 
     fn set_many(&self, sets: Vec<Set>) -> Answer<'_, Vec<Result<(), Error>>> {
         Box::pin(async move {
-            let count = sets.len();
-            let sealed: Result<_, _> = sets.into_iter().map(|s| self.keys.seal_set(s)).collect();
-            match sealed {
-                Ok(sets) => self.session.set_many(sets).await,
-                Err(error) => vec![Err(error); count],
-            }
+            let sealed = sets.into_iter().map(|set| self.keys.seal_set(set));
+            write_sealed(&*self.session, sealed.collect()).await
         })
     }
 
     fn delete(&self, delete: Delete) -> Answer<'_, Result<(), Error>> {
         self.session.delete(delete)
+    }
+
+    fn delete_many(&self, deletes: Vec<Delete>) -> Answer<'_, Vec<Result<(), Error>>> {
+        self.session.delete_many(deletes)
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Answer<'_, Result<(), Error>> {
@@ -162,6 +162,25 @@ impl Session for EncryptedSession {
             self.session.transact(sealed).await
         })
     }
+}
+
+/// Writes what could be encrypted; what could not stops nothing else.
+async fn write_sealed(
+    session: &dyn Session,
+    sealed: Vec<Result<Set, Error>>,
+) -> Vec<Result<(), Error>> {
+    let mut sets = Vec::with_capacity(sealed.len());
+    let sealed: Vec<_> = sealed
+        .into_iter()
+        .map(|sealed| sealed.map(|set| sets.push(set)))
+        .collect();
+    let mut written = session.set_many(sets).await.into_iter();
+    let answer = |sealed: Result<(), Error>| {
+        sealed?;
+        let lost = || Err(Error::failed("the store gave too few answers"));
+        written.next().unwrap_or_else(lost)
+    };
+    sealed.into_iter().map(answer).collect()
 }
 
 impl Keys {

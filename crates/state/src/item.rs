@@ -1,6 +1,6 @@
 //! What goes into a store and what comes out of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -59,10 +59,9 @@ impl Options {
 pub struct Get {
     /// The whole key.
     pub key: String,
-    /// Has no effect on the stores here.
-    pub consistency: String,
-    /// Request metadata.
-    pub metadata: Metadata,
+    /// Request metadata, one and the same for all keys of a request: a copy for each would make a
+    /// small request a large one.
+    pub metadata: Arc<Metadata>,
 }
 
 /// A key to be written.

@@ -72,6 +72,17 @@ pub trait Session {
     /// Removes one key; a missing one is no error.
     fn delete(&self, delete: Delete) -> Answer<'_, Result<(), Error>>;
 
+    /// Removes keys in their order, each for itself: an error stops none of the others.
+    fn delete_many(&self, deletes: Vec<Delete>) -> Answer<'_, Vec<Result<(), Error>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(deletes.len());
+            for delete in deletes {
+                answers.push(self.delete(delete).await);
+            }
+            answers
+        })
+    }
+
     /// Does all operations in their order, or none of them.
     fn transact(&self, operations: Vec<Operation>) -> Answer<'_, Result<(), Error>>;
 }

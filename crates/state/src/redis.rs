@@ -1,11 +1,14 @@
 //! State in Redis, in the form that the reference keeps it in: each reads what the other wrote
 //! (contract `state.md` 5).
 //!
-//! One round trip for each operation and one connection for each thread. Keeps no marker and no
+//! One round trip for each operation and one connection for each thread, besides those that wait for
+//! replicas. Keeps no marker and no
 //! index in the database, does no JSON documents and no queries, and never sends a write twice that
 //! may have been done.
 
 mod link;
+mod pool;
+mod reply;
 mod script;
 mod sentinel;
 mod session;

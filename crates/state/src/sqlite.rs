@@ -1,12 +1,16 @@
 //! State in one SQLite file (contract `state.md` 7), in the layout that the reference writes and
 //! reads.
 //!
-//! All work on the file is done on one thread of the store's own, because it may block: calls go
-//! there through a bounded queue and wait for their answers. The thread closes the file and ends
-//! when the store and all of its sessions are gone. Nothing is answered before it is committed.
+//! All work on the file is done on threads of the store's own, because it may block: one writes, and
+//! one reads, so that whoever reads does not wait for those who wait to write. (A database in memory
+//! has one for both.) Calls go there through bounded queues and wait for their answers. The threads
+//! close the file and end when the store and all of its sessions are gone. Nothing is answered before
+//! it is committed.
 
 use std::rc::Rc;
 use std::sync::Arc;
+
+use outrider_telemetry::log::scope;
 
 use crate::clock::Clock;
 use crate::{
@@ -18,20 +22,29 @@ mod fault;
 mod moment;
 mod schema;
 mod settings;
+mod statements;
 mod worker;
 
+use database::Database;
 use settings::Settings;
 use worker::Worker;
 
 /// The store.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
-    worker: Arc<Worker>,
+    threads: Arc<Threads>,
 }
 
 /// The store as one thread uses it.
 struct SqliteSession {
-    worker: Arc<Worker>,
+    threads: Arc<Threads>,
+}
+
+#[derive(Debug)]
+struct Threads {
+    writer: Worker,
+    /// None if the writer must read too.
+    reader: Option<Worker>,
 }
 
 impl Sqlite {
@@ -45,9 +58,48 @@ impl Sqlite {
         clock: Clock,
     ) -> Result<Self, OpenError> {
         let settings = Settings::try_new(properties).map_err(OpenError)?;
-        let worker = Worker::start(settings, clock).await.map_err(OpenError)?;
-        let worker = Arc::new(worker);
-        Ok(Self { worker })
+        let threads = Threads::start(settings, clock).await.map_err(OpenError)?;
+        let threads = Arc::new(threads);
+        Ok(Self { threads })
+    }
+}
+
+impl Threads {
+    async fn start(settings: Settings, clock: Clock) -> Result<Self, String> {
+        let (timeout, clean_up) = (settings.timeout, settings.cleanup_interval);
+        let settings = Arc::new(settings);
+        let (own, time) = (Arc::clone(&settings), clock.clone());
+        let open = move || Database::open(&own, time);
+        let writer = Worker::start("sqlite-state", timeout, clean_up, open).await?;
+        let can_be_shared =
+            settings.allow_two() && writer.ask(|db| db.can_be_shared()).await == Ok(true);
+        let reader = if can_be_shared {
+            let open = move || Database::open_to_read(&settings, clock);
+            let reader = Worker::start("sqlite-read", timeout, None, open).await;
+            let warn = |error: &String| {
+                tracing::warn!(
+                    target: scope::CONTRIB,
+                    "reads of the state table will wait for writes, for want of a second connection: {error}"
+                );
+            };
+            reader.inspect_err(warn).ok()
+        } else {
+            None
+        };
+        Ok(Self { writer, reader })
+    }
+
+    /// Whoever reads.
+    fn reader(&self) -> &Worker {
+        self.reader.as_ref().unwrap_or(&self.writer)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.end_before(&self.writer);
+        }
     }
 }
 
@@ -57,8 +109,8 @@ impl Store for Sqlite {
     }
 
     fn session(&self) -> Rc<dyn Session> {
-        let worker = Arc::clone(&self.worker);
-        Rc::new(SqliteSession { worker })
+        let threads = Arc::clone(&self.threads);
+        Rc::new(SqliteSession { threads })
     }
 }
 
@@ -68,36 +120,62 @@ impl Session for SqliteSession {
             if get.key.is_empty() {
                 return Err(Error::failed("missing key in get operation"));
             }
-            self.worker.ask(move |db| db.get(&get.key)).await?
+            self.threads
+                .reader()
+                .ask(move |db| db.get(&get.key))
+                .await?
         })
     }
 
     fn get_many(&self, gets: Vec<Get>) -> Answer<'_, Vec<Result<Option<Item>, Error>>> {
         Box::pin(async move {
             let count = gets.len();
-            let found = self.worker.ask(move |db| db.get_many(&gets)).await;
+            let found = self
+                .threads
+                .reader()
+                .ask(move |db| db.get_many(&gets))
+                .await;
             found.unwrap_or_else(|error| vec![Err(error); count])
         })
     }
 
     fn set(&self, set: Set) -> Answer<'_, Result<(), Error>> {
-        Box::pin(async move { self.worker.ask(move |db| db.set(&set)).await? })
+        Box::pin(async move { self.threads.writer.ask(move |db| db.set(&set)).await? })
     }
 
     fn set_many(&self, sets: Vec<Set>) -> Answer<'_, Vec<Result<(), Error>>> {
         Box::pin(async move {
             let count = sets.len();
-            let done = self.worker.ask(move |db| db.set_many(&sets)).await;
+            let done = self.threads.writer.ask(move |db| db.set_many(&sets)).await;
             done.unwrap_or_else(|error| vec![Err(error); count])
         })
     }
 
     fn delete(&self, delete: Delete) -> Answer<'_, Result<(), Error>> {
-        Box::pin(async move { self.worker.ask(move |db| db.delete(&delete)).await? })
+        Box::pin(async move {
+            self.threads
+                .writer
+                .ask(move |db| db.delete(&delete))
+                .await?
+        })
+    }
+
+    fn delete_many(&self, deletes: Vec<Delete>) -> Answer<'_, Vec<Result<(), Error>>> {
+        Box::pin(async move {
+            let count = deletes.len();
+            let delete = move |db: &mut Database| db.delete_many(&deletes);
+            let done = self.threads.writer.ask(delete).await;
+            done.unwrap_or_else(|error| vec![Err(error); count])
+        })
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Answer<'_, Result<(), Error>> {
-        Box::pin(async move { self.worker.ask(move |db| db.transact(&operations)).await? })
+        Box::pin(async move {
+            self.threads
+                .writer
+                .ask(move |db| db.transact(&operations))
+                .await?
+        })
     }
 }
 

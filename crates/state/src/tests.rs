@@ -230,6 +230,34 @@ fn several_writes_are_each_for_themselves() {
 }
 
 #[test]
+fn several_deletes_are_each_for_themselves() {
+    on_both(|_, store, _| async move {
+        let session = &*store.session();
+        for key in ["a", "b", "c"] {
+            session.set(set(key, "1")).await.unwrap();
+        }
+        let b = etag(session, "b").await;
+        let answers = session
+            .delete_many(vec![
+                delete("a").etag("x"),
+                delete("b").etag(&b),
+                delete("b").etag(&b),
+                delete("none"),
+                delete("a").concurrency("x"),
+                delete("c"),
+            ])
+            .await;
+        let faults: Vec<_> = answers.iter().map(Result::is_err).collect();
+        assert_eq!(faults, [true, false, true, false, true, false]);
+        assert!(is_mismatch(&answers[0]) && is_mismatch(&answers[2]));
+        assert_eq!(value(session, "a").await.as_deref(), Some("1"));
+        assert_eq!(found(session, "b").await, None);
+        assert_eq!(found(session, "c").await, None);
+        assert!(session.delete_many(vec![]).await.is_empty());
+    });
+}
+
+#[test]
 fn transactions_are_all_or_nothing_and_in_order() {
     on_both(|_, store, _| async move {
         let session = &*store.session();

@@ -94,6 +94,26 @@ async fn all_ways_of_writing_and_reading_encrypt() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_encrypted_stops_nothing_else() {
+    let below = Memory::new();
+    let session = below.session();
+    let refused = Err(Error::failed("no"));
+    let sealed = vec![
+        Ok(set("a", "1")),
+        Err(Error::failed("no")),
+        Ok(set("b", "1").etag("x")),
+        Ok(set("c", "1")),
+    ];
+    let answers = write_sealed(&*session, sealed).await;
+    assert_eq!((&answers[0], &answers[1]), (&Ok(()), &refused));
+    assert!(answers[2].as_ref().is_err_and(Error::is_etag));
+    assert_eq!(answers[3], Ok(()));
+    assert!(session.get(get("c")).await.unwrap().is_some());
+    let answers = write_sealed(&*session, vec![Err(Error::failed("no"))]).await;
+    assert_eq!(answers, [refused]);
+}
+
+#[tokio::test]
 async fn old_values_are_read_with_the_secondary_key() {
     let (below, old) = stores(key("old", "0f", 32), None);
     old.session().set(set("k", "1")).await.unwrap();

@@ -105,7 +105,35 @@ return 1
 
 /// First all operations are played through on what is known of the keys, then all are done. The
 /// answer to a conflict is the operation's number and the version that is there.
+///
+/// What `HINCRBY` would refuse must be known before anything is done: it takes whole numbers of 64
+/// bits in their one form, and not the greatest. Lua's numbers have 53 bits, hence the counting by
+/// digits.
 const TRANSACT: &str = r"
+local function refusal(version)
+  local sign, digits = string.match(version, '^(-?)([1-9]%d*)$')
+  if not digits and version == '0' then return nil end
+  if not digits or #digits > 19 then return 'hash value is not an integer' end
+  if #digits < 19 then return nil end
+  if sign == '-' then
+    if digits > '9223372036854775808' then return 'hash value is not an integer' end
+  elseif digits > '9223372036854775807' then
+    return 'hash value is not an integer'
+  elseif digits == '9223372036854775807' then
+    return 'increment or decrement would overflow'
+  end
+end
+local function counted(version)
+  local digits, pattern, step, sign = '0' .. version, '^(.-)(%d)(9*)$', 1, ''
+  if string.sub(version, 1, 1) == '-' then
+    digits, pattern, step, sign = string.sub(version, 2), '^(.-)(%d)(0*)$', -1, '-'
+  end
+  local head, last, rest = string.match(digits, pattern)
+  rest = string.gsub(rest, '.', {['9'] = '0', ['0'] = '9'})
+  digits = string.gsub(head .. string.char(string.byte(last) + step) .. rest, '^0', '')
+  if digits == '' then return '0' end
+  return sign .. digits
+end
 local known = {}
 for i = 1, #KEYS do
   local key, op, etag = KEYS[i], ARGV[4 * i - 3], ARGV[4 * i - 1]
@@ -130,10 +158,9 @@ for i = 1, #KEYS do
     if version and version ~= '' and version ~= etag and (etag ~= '0' or item.first) then
       return {i, version}
     end
-    if version and not string.find(version, '^-?%d+$') then
-      return redis.error_reply('ERR hash value is not an integer: version of ' .. key)
-    end
-    item.version = string.format('%.0f', (tonumber(version or '0')) + 1)
+    local why = version and refusal(version)
+    if why then return redis.error_reply('ERR ' .. why .. ': version of ' .. key) end
+    item.version = counted(version or '0')
   end
 end
 for i = 1, #KEYS do

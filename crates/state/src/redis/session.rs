@@ -5,14 +5,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{Cmd, Pipeline, ServerErrorKind, Value};
+use redis::{Cmd, Pipeline, Value};
 
 use super::{
     Shared,
-    link::{Broken, Link, is_passing, words},
+    link::{Broken, Link, words},
+    pool::Pool,
+    reply::{
+        Confirmed, Reply, each, hgetall, is_no_script, item, removed, transacted, unexpected,
+        written,
+    },
     script::Script,
     slot::Slot,
-    write::{Step, Write, delete_conflict, delete_etag, transaction},
+    write::{Step, Write, delete_etag, removal, transaction},
 };
 use crate::{Answer, Delete, Error, Get, Item, Operation, Session, Set};
 
@@ -21,7 +26,7 @@ pub(super) struct Lane {
     shared: Arc<Shared>,
     plain: Slot,
     /// For writes that wait for replicas, so that nobody else waits with them.
-    waiting: Slot,
+    waiting: Pool,
 }
 
 /// Whether a question may be asked twice.
@@ -29,6 +34,8 @@ pub(super) struct Lane {
 enum Kind {
     Read,
     Write,
+    /// A write after which replicas are waited for.
+    Strong,
 }
 
 /// How long replicas have to confirm.
@@ -39,7 +46,7 @@ impl Lane {
         Self {
             shared,
             plain: Slot::default(),
-            waiting: Slot::default(),
+            waiting: Pool::new(),
         }
     }
 
@@ -57,7 +64,7 @@ impl Lane {
         for get in &gets {
             pipe.add_command(hgetall(&get.key));
         }
-        let replies = match self.ask_all(&self.plain, Kind::Read, &pipe).await {
+        let replies = match self.ask_all(Kind::Read, &pipe).await {
             Ok(replies) => replies,
             Err(text) => return gets.iter().map(|_| Err(Error::failed(&text))).collect(),
         };
@@ -99,7 +106,11 @@ impl Lane {
     async fn write(&self, set: Set) -> Result<(), Error> {
         let write = Write::new(set, self.shared.settings.ttl)?;
         let reply = if write.strong && self.shared.replicas > 0 {
-            self.write_and_wait(&write).await
+            // With its text, so that there is no second wait if the server does not know it.
+            let mut pipe = Pipeline::with_capacity(2);
+            pipe.add_command(write.command(&self.shared.scripts.set, true));
+            let replies = self.send_and_wait(pipe).await;
+            replies.and_then(|mut replies| replies.pop().ok_or_else(|| unexpected().to_string()))
         } else {
             let make = |script: &Script, whole| write.command(script, whole);
             self.eval(&self.shared.scripts.set, make).await
@@ -113,53 +124,41 @@ impl Lane {
             .into_iter()
             .map(|set| Write::new(set, default))
             .collect();
-        let mut good = writes.iter().flatten().peekable();
-        if good.peek().is_none() {
-            return writes.into_iter().map(|write| write.map(drop)).collect();
-        }
-        let strong = self.shared.replicas > 0 && good.clone().any(|write| write.strong);
+        let good = || writes.iter().flatten();
         let mut pipe = Pipeline::with_capacity(writes.len() + 1);
         // The first one brings the script's text along, so that none of the others can miss it:
         // sent again one by one they would lose their order.
-        for (index, write) in good.enumerate() {
+        for (index, write) in good().enumerate() {
             pipe.add_command(write.command(&self.shared.scripts.set, index == 0));
         }
-        let replies = self.send_all(pipe, strong).await;
-        let mut replies = replies.map(Vec::into_iter);
-        let answer = |write: Result<Write, Error>| {
-            let write = write?;
-            let reply = match &mut replies {
-                Ok(replies) => replies.next().ok_or_else(|| unexpected().to_string()),
-                Err(text) => Err(text.clone()),
-            };
-            written(&write, reply)
+        let replies = if self.shared.replicas > 0 && good().any(|write| write.strong) {
+            self.send_and_wait(pipe).await
+        } else {
+            self.send(&pipe).await
         };
-        writes.into_iter().map(answer).collect()
+        each(writes, replies, written)
     }
 
-    async fn write_and_wait(&self, write: &Write) -> Result<Value, String> {
-        for whole in [false, true] {
-            let mut pipe = Pipeline::with_capacity(2);
-            pipe.add_command(write.command(&self.shared.scripts.set, whole));
-            let reply = self.send_all(pipe, true).await?.into_iter().next();
-            let reply = reply.ok_or_else(|| unexpected().to_string())?;
-            if whole || !is_no_script(&reply) {
-                return Ok(reply);
-            }
+    async fn send(&self, pipe: &Pipeline) -> Result<Vec<Value>, String> {
+        match pipe.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.ask_all(Kind::Write, pipe).await,
         }
-        Err(unexpected().to_string())
     }
 
-    /// Sends writes, and waits for replicas after them if they are to be safe there.
-    async fn send_all(&self, mut pipe: Pipeline, strong: bool) -> Result<Vec<Value>, String> {
-        if !strong {
-            return self.ask_all(&self.plain, Kind::Write, &pipe).await;
-        }
+    /// Sends writes, and waits for replicas after them.
+    async fn send_and_wait(&self, mut pipe: Pipeline) -> Result<Vec<Value>, String> {
         let wanted = self.shared.replicas;
         let confirm = pipe.cmd("WAIT").arg(wanted);
         confirm.arg(CONFIRM.as_millis() as u64);
-        let mut replies = self.ask_all(&self.waiting, Kind::Write, &pipe).await?;
-        if let Some(Value::Int(confirmed)) = replies.pop()
+        let place = self.waiting.take(self.limit(Kind::Strong)).await?;
+        let ask = async |link: &Link, limit| {
+            let replies = link.ask_all(&pipe, limit).await;
+            replies.map(Confirmed::new)
+        };
+        let Confirmed { replies, replicas } = self.ask(place.slot(), Kind::Strong, ask).await?;
+        place.keep();
+        if let Some(confirmed) = replicas
             && confirmed < wanted
         {
             // As in the reference this is no error: the data is on the master.
@@ -173,40 +172,25 @@ impl Lane {
 
     async fn remove(&self, delete: Delete) -> Result<(), Error> {
         delete.options.check()?;
-        let etag = delete_etag(&delete);
-        let reply = match etag {
-            Some(etag) => {
-                let make = |script: &Script, whole| {
-                    let room = delete.key.len() + etag.len();
-                    let mut cmd = match whole {
-                        true => script.whole(room),
-                        false => script.by_hash(room),
-                    };
-                    cmd.arg(1).arg(&delete.key).arg(etag);
-                    cmd
-                };
-                self.eval(&self.shared.scripts.delete, make).await
-            }
-            None => {
-                let mut cmd = redis::cmd("DEL");
-                cmd.arg(&delete.key);
-                let reply = self.ask(&self.plain, Kind::Write, async |link, limit| {
-                    link.ask(&cmd, limit).await
-                });
-                reply.await
-            }
-        };
-        let failed =
-            |why: &str| Error::Failed(format!("failed to delete key {}: {why}", delete.key));
-        match reply.map_err(|text| failed(&text))? {
-            Value::Int(_) => Ok(()),
-            Value::BulkString(version) => {
-                let etag = etag.unwrap_or_default();
-                Err(delete_conflict(&delete.key, etag, &version))
-            }
-            Value::ServerError(error) => Err(failed(&words(&error))),
-            _ => Err(unexpected()),
+        let make = |script: &Script, whole| removal(&delete, script, whole);
+        let reply = self.eval(&self.shared.scripts.delete, make).await;
+        removed(&delete, reply)
+    }
+
+    async fn remove_all(&self, deletes: Vec<Delete>) -> Vec<Result<(), Error>> {
+        let check = |delete: Delete| delete.options.check().map(|()| delete);
+        let deletes: Vec<_> = deletes.into_iter().map(check).collect();
+        let mut pipe = Pipeline::with_capacity(deletes.len());
+        // The first that needs the script brings its text along, as when writing.
+        let mut is_known = false;
+        for delete in deletes.iter().flatten() {
+            let needs_script = delete_etag(delete).is_some();
+            let whole = needs_script && !is_known;
+            pipe.add_command(removal(delete, &self.shared.scripts.delete, whole));
+            is_known |= needs_script;
         }
+        let replies = self.send(&pipe).await;
+        each(deletes, replies, removed)
     }
 
     async fn transaction(&self, operations: Vec<Operation>) -> Result<(), Error> {
@@ -218,12 +202,7 @@ impl Lane {
         }
         let make = |script: &Script, whole| transaction(&steps, script, whole);
         let reply = self.eval(&self.shared.scripts.transact, make).await;
-        match reply.map_err(Error::Failed)? {
-            Value::Int(_) => Ok(()),
-            Value::Array(parts) => Err(conflict(&steps, &parts)),
-            Value::ServerError(error) => Err(Error::Failed(words(&error))),
-            _ => Err(unexpected()),
-        }
+        transacted(&steps, reply.map_err(Error::Failed)?)
     }
 
     /// Runs a script by its name, or with its text if the server does not know it (any more).
@@ -243,14 +222,19 @@ impl Lane {
         self.ask(&self.plain, Kind::Write, ask).await
     }
 
-    async fn ask_all(
-        &self,
-        slot: &Slot,
-        kind: Kind,
-        pipe: &Pipeline,
-    ) -> Result<Vec<Value>, String> {
+    async fn ask_all(&self, kind: Kind, pipe: &Pipeline) -> Result<Vec<Value>, String> {
         let ask = async |link: &Link, limit| link.ask_all(pipe, limit).await;
-        self.ask(slot, kind, ask).await
+        self.ask(&self.plain, kind, ask).await
+    }
+
+    /// Time for the answer.
+    fn limit(&self, kind: Kind) -> Option<Duration> {
+        let settings = &self.shared.settings;
+        match kind {
+            Kind::Read => settings.read,
+            Kind::Write => settings.write,
+            Kind::Strong => settings.write.map(|limit| limit.saturating_add(CONFIRM)),
+        }
     }
 
     /// Asks until there is an answer or no sense in asking again.
@@ -261,10 +245,7 @@ impl Lane {
         send: impl AsyncFn(&Link, Option<Duration>) -> Result<T, Broken>,
     ) -> Result<T, String> {
         let settings = &self.shared.settings;
-        let limit = match kind {
-            Kind::Read => settings.read,
-            Kind::Write => settings.write,
-        };
+        let limit = self.limit(kind);
         let mut tried = 0;
         loop {
             let link = slot.link(settings).await?;
@@ -287,24 +268,6 @@ impl Lane {
             }
             tried += 1;
         }
-    }
-}
-
-/// An answer of the server, or several.
-trait Reply {
-    /// True if the server has done nothing of it and may later.
-    fn is_put_off(&self) -> bool;
-}
-
-impl Reply for Value {
-    fn is_put_off(&self) -> bool {
-        matches!(self, Self::ServerError(error) if is_passing(error))
-    }
-}
-
-impl Reply for Vec<Value> {
-    fn is_put_off(&self) -> bool {
-        !self.is_empty() && self.iter().all(Reply::is_put_off)
     }
 }
 
@@ -334,82 +297,19 @@ impl Session for Lane {
         Box::pin(self.remove(delete))
     }
 
+    fn delete_many(&self, deletes: Vec<Delete>) -> Answer<'_, Vec<Result<(), Error>>> {
+        Box::pin(self.remove_all(deletes))
+    }
+
     fn transact(&self, operations: Vec<Operation>) -> Answer<'_, Result<(), Error>> {
         Box::pin(self.transaction(operations))
     }
-}
-
-fn hgetall(key: &str) -> Cmd {
-    let mut cmd = Cmd::with_capacity(2, key.len() + 8);
-    cmd.arg("HGETALL").arg(key);
-    cmd
-}
-
-fn item(fields: Vec<Value>) -> Result<Option<Item>, Error> {
-    if fields.is_empty() {
-        return Ok(None);
-    }
-    let (mut data, mut version) = (None, None);
-    let mut fields = fields.into_iter();
-    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        let (Value::BulkString(name), Value::BulkString(value)) = (name, value) else {
-            return Err(unexpected());
-        };
-        match &name[..] {
-            b"data" => data = Some(value),
-            b"version" => version = Some(value),
-            _ => {}
-        }
-    }
-    let (Some(data), Some(version)) = (data, version) else {
-        let text = "required hash field 'data' or 'version' was not found";
-        return Err(Error::failed(text));
-    };
-    Ok(Some(Item {
-        value: data.into(),
-        etag: Some(lossy(version)),
-        expires: None,
-    }))
-}
-
-fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-fn written(write: &Write, reply: Result<Value, String>) -> Result<(), Error> {
-    let failed = |why: &str| Error::Failed(format!("failed to set key {}: {why}", write.key));
-    match reply.map_err(|text| failed(&text))? {
-        Value::Int(_) => Ok(()),
-        Value::BulkString(version) => Err(write.conflict(&version)),
-        Value::ServerError(error) => Err(failed(&words(&error))),
-        _ => Err(unexpected()),
-    }
-}
-
-fn conflict(steps: &[Step], parts: &[Value]) -> Error {
-    let [Value::Int(number), Value::BulkString(version)] = parts else {
-        return unexpected();
-    };
-    let index = usize::try_from(number - 1).ok();
-    match index.and_then(|index| steps.get(index)) {
-        Some(step) => step.conflict(version),
-        None => unexpected(),
-    }
-}
-
-fn is_no_script(reply: &Value) -> bool {
-    matches!(reply, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript))
 }
 
 fn told(broken: Broken, kind: Kind) -> String {
     let (Broken::Late(text) | Broken::Lost(text)) = broken;
     match kind {
         Kind::Read => text,
-        Kind::Write => format!("{text}; it may have been written all the same"),
+        Kind::Write | Kind::Strong => format!("{text}; it may have been written all the same"),
     }
-}
-
-fn unexpected() -> Error {
-    Error::failed("redis gave an answer that makes no sense here; is it a Redis server?")
 }

@@ -5,6 +5,7 @@ mod etags;
 mod layout;
 mod server;
 mod start;
+mod strong;
 mod transactions;
 
 use std::rc::Rc;

@@ -118,6 +118,22 @@ pub(super) fn delete_etag(delete: &Delete) -> Option<&str> {
     etag.filter(|etag| !etag.is_empty() && *etag != ANY)
 }
 
+/// The command that does a delete: with an etag a call of the delete script.
+pub(super) fn removal(delete: &Delete, script: &Script, whole: bool) -> Cmd {
+    let Some(etag) = delete_etag(delete) else {
+        let mut cmd = Cmd::with_capacity(2, delete.key.len() + 8);
+        cmd.arg("DEL").arg(&delete.key);
+        return cmd;
+    };
+    let room = delete.key.len() + etag.len();
+    let mut cmd = match whole {
+        true => script.whole(room),
+        false => script.by_hash(room),
+    };
+    cmd.arg(1).arg(&delete.key).arg(etag);
+    cmd
+}
+
 /// A part of a transaction that may be sent.
 pub(super) enum Step {
     Set(Write),

@@ -21,6 +21,9 @@ pub(super) struct Settings {
     pub(super) cleanup_interval: Option<Duration>,
 }
 
+/// Ends are told in seconds; to look more often would be all that the thread does.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
 impl Settings {
     pub(super) fn try_new(properties: &Properties) -> Result<Self, String> {
         let connection = properties.get(&["connectionString", "url"]).unwrap_or("");
@@ -47,7 +50,8 @@ impl Settings {
             timeout: timeout.to_std_or_zero(),
             cleanup_interval: cleanup
                 .and_then(GoDuration::to_std)
-                .filter(|d| !d.is_zero()),
+                .filter(|d| !d.is_zero())
+                .map(|interval| interval.max(SHORTEST_INTERVAL)),
         })
     }
 
@@ -65,6 +69,16 @@ impl Settings {
     pub(super) fn pragmas(&self) -> impl Iterator<Item = &str> {
         let pragmas = self.dsn.pragmas.iter().map(String::as_str);
         pragmas.filter(|pragma| !(self.dsn.read_only && pragma.starts_with("journal_mode")))
+    }
+
+    /// True if nothing in the connection string makes two connections one, or blind to each other.
+    pub(super) fn allow_two(&self) -> bool {
+        let (_, options) = self.dsn.uri.split_once('?').unwrap_or_default();
+        let is_harmless = |option: &str| {
+            let name = option.split('=').next().unwrap_or_default();
+            matches!(name, "" | "mode" | "immutable")
+        };
+        !self.dsn.in_memory && options.split('&').all(is_harmless)
     }
 
     /// The part of the connection string that names the file, for messages.
@@ -141,6 +155,9 @@ mod tests {
         assert_eq!(settings.timeout, Duration::from_secs(1));
         assert_eq!(settings.busy_timeout, Duration::from_millis(1));
         assert_eq!(settings.cleanup_interval, Some(Duration::from_secs(60)));
+        let pairs = [("url", "x"), ("cleanupInterval", "1ns")];
+        let settings = super::tests::settings(&pairs).unwrap();
+        assert_eq!(settings.cleanup_interval, Some(Duration::from_secs(1)));
         for off in ["0", "-1s", ""] {
             let pairs = [("url", "x"), ("cleanupInterval", off), ("busyTimeout", off)];
             let settings = super::tests::settings(&pairs).unwrap();
@@ -162,6 +179,21 @@ mod tests {
             settings(&[("url", "file:a:b.db?x=1")]).unwrap().file(),
             "a:b.db"
         );
+    }
+
+    #[test]
+    fn shared_caches_and_files_without_locks_have_one_connection() {
+        for (url, two) in [
+            ("a.db", true),
+            ("file:a.db?mode=ro&immutable=1&_txlock=deferred", true),
+            (":memory:", false),
+            ("file:x?mode=memory", false),
+            ("a.db?cache=shared", false),
+            ("a.db?mode=rwc&nolock=1", false),
+            ("a.db?vfs=unix-none", false),
+        ] {
+            assert_eq!(settings(&[("url", url)]).unwrap().allow_two(), two, "{url}");
+        }
     }
 
     #[test]

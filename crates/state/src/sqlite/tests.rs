@@ -12,6 +12,9 @@ use crate::Value;
 use crate::clock::tests::Hands;
 use crate::tests::{Asking as _, delete, get, set};
 
+mod locks;
+mod threads;
+
 /// A store on a file that goes with it.
 pub(crate) struct TempStore {
     pub(crate) store: Arc<dyn Store>,
@@ -283,6 +286,42 @@ async fn a_database_in_memory_needs_no_file() {
     assert_eq!(item.value, "2");
 }
 
+#[tokio::test]
+async fn what_a_full_disk_undoes_is_not_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db?_pragma=max_page_count(40)");
+    let store = open(file.to_str().unwrap(), Clock::system(), &[]).await;
+    let session = store.unwrap().session();
+    let big = set("big", &"1".repeat(1_000_000));
+    let sets = vec![
+        set("a", "1"),
+        set("b", "1").etag("x"),
+        big.clone(),
+        set("c", "1"),
+    ];
+    let answers = session.set_many(sets).await;
+    assert!(answers[1].as_ref().is_err_and(Error::is_etag));
+    let full = Err(Error::failed("database or disk is full (13)"));
+    assert_eq!(
+        (&answers[0], &answers[2], &answers[3]),
+        (&Ok(()), &full, &Ok(()))
+    );
+    for (key, is_there) in [("a", true), ("b", false), ("big", false), ("c", true)] {
+        assert_eq!(
+            session.get(get(key)).await.unwrap().is_some(),
+            is_there,
+            "{key}"
+        );
+    }
+    let all = vec![Operation::Delete(delete("a")), Operation::Set(big)];
+    assert_eq!(session.transact(all).await, full);
+    assert!(session.get(get("a")).await.unwrap().is_some());
+    assert_eq!(
+        session.delete_many(vec![delete("a"), delete("c")]).await,
+        [Ok(()), Ok(())]
+    );
+}
+
 #[test]
 fn clean_up_removes_ended_rows_once_per_interval() {
     let hands = Hands::default();
@@ -310,7 +349,7 @@ fn clean_up_removes_ended_rows_once_per_interval() {
 #[tokio::test]
 async fn the_worker_cleans_up_by_itself() {
     let hands = Hands::default();
-    let temp = TempStore::open(hands.clock(), &[("cleanupInterval", "20ms")]).await;
+    let temp = TempStore::open(hands.clock(), &[("cleanupInterval", "1ns")]).await;
     let session = temp.store.session();
     session.set(set("k", "1").ttl("1")).await.unwrap();
     let plain = temp.plain();
@@ -368,39 +407,4 @@ fn stores_that_open_a_new_file_at_once_wait_for_each_other() {
     let plain = Connection::open(&file).unwrap();
     let count = plain.query_row("SELECT count(*) FROM state", [], |r| r.get(0));
     assert_eq!(count, Ok(6));
-}
-
-#[tokio::test]
-async fn a_locked_file_is_waited_for_and_then_named() {
-    let temp = TempStore::open(Hands::default().clock(), &[("busyTimeout", "10ms")]).await;
-    let plain = temp.plain();
-    plain.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let session = temp.store.session();
-    let refused = session.set(set("k", "1")).await.unwrap_err();
-    assert_eq!(
-        refused,
-        Error::failed("database is locked (5) (SQLITE_BUSY)")
-    );
-    assert_eq!(session.get(get("k")).await, Ok(None));
-    let many = session.set_many(vec![set("k", "1"), set("l", "1")]).await;
-    assert!(many.iter().all(Result::is_err));
-    plain.execute_batch("COMMIT").unwrap();
-    session.set(set("k", "1")).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_call_takes_no_longer_than_its_timeout() {
-    let more = [("busyTimeout", "60s"), ("timeout", "1s")];
-    let temp = TempStore::open(Hands::default().clock(), &more).await;
-    let plain = temp.plain();
-    plain.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let session = temp.store.session();
-    let (first, second) = tokio::join!(session.set(set("a", "1")), session.set(set("b", "1")));
-    let expected = Err(Error::failed("context deadline exceeded"));
-    assert_eq!((first, second), (expected.clone(), expected));
-    plain.execute_batch("COMMIT").unwrap();
-    // What was begun is done; what was not is not.
-    session.set(set("c", "1")).await.unwrap();
-    assert!(session.get(get("a")).await.unwrap().is_some());
-    assert_eq!(session.get(get("b")).await, Ok(None));
 }

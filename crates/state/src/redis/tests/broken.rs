@@ -46,6 +46,12 @@ async fn a_server_that_is_gone_is_named_and_found_again() {
         many[..],
         [Err(Error::Failed(_)), Err(Error::EtagInvalid(_))]
     ));
+    let began = Instant::now();
+    let deletes: Vec<_> = (0..50).map(|n| delete(&n.to_string(), "1")).collect();
+    let many = s.delete_many(deletes).await;
+    let text = format!("failed to delete key 49: {refused}");
+    assert_eq!(many.last(), Some(&Err(Error::Failed(text))));
+    assert!(began.elapsed() < Duration::from_secs(2), "one try for all");
     let server = Server::start_with(server.port(), &[]).unwrap();
     assert_eq!(s.get(get("k")).await, Ok(None), "a new server is empty");
     s.set(set("k", "3")).await.unwrap();

@@ -161,6 +161,44 @@ async fn many_are_read_and_written_in_their_order() {
 }
 
 #[tokio::test]
+async fn many_are_removed_in_their_order_and_in_one_go() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let s = session(&server).await;
+    s.set_many(vec![set("a", "1"), set("b", "1"), set("c", "1")])
+        .await;
+    server.run(&["SCRIPT", "FLUSH"]).await;
+    server.run(&["CONFIG", "RESETSTAT"]).await;
+    let mut odd = delete("c", "");
+    odd.options.concurrency = "never".into();
+    let ends = s
+        .delete_many(vec![
+            delete("none", ""),
+            odd,
+            delete("a", "7"),
+            delete("b", "1"),
+            delete("b", "1"),
+            delete("a", ""),
+            delete("a", "7"),
+        ])
+        .await;
+    let good: Vec<bool> = ends.iter().map(Result::is_ok).collect();
+    assert_eq!(good, [true, false, false, true, true, true, true]);
+    assert!(matches!(ends[1], Err(Error::Failed(_))));
+    assert!(matches!(ends[2], Err(Error::EtagMismatch(_))));
+    assert_eq!(server.say(&["KEYS", "*"]).await, "c");
+    let stats = server.say(&["INFO", "commandstats"]).await;
+    let calls = |name: &str| stats.lines().any(|line| line.starts_with(name));
+    assert!(calls("cmdstat_eval:calls=1,"), "{stats}");
+    assert!(calls("cmdstat_evalsha:calls=3,"), "{stats}");
+    assert!(s.delete_many(Vec::new()).await.is_empty());
+    let mut odd = delete("c", "");
+    odd.options.consistency = "maybe".into();
+    assert!(s.delete_many(vec![odd]).await[0].is_err());
+}
+
+#[tokio::test]
 async fn each_operation_is_one_command() {
     let Some(server) = Server::start() else {
         return;
@@ -184,31 +222,4 @@ async fn each_operation_is_one_command() {
     assert!(calls("cmdstat_evalsha:calls=9,"), "{stats}");
     assert!(calls("cmdstat_hgetall:calls=3,"), "{stats}");
     assert!(!calls("cmdstat_eval:") && !calls("cmdstat_get:"), "{stats}");
-}
-
-#[tokio::test]
-async fn strong_writes_wait_for_replicas() {
-    let Some(master) = Server::start() else {
-        return;
-    };
-    let port = master.port().to_string();
-    let replica = Server::start_with(server::free_port(), &["--replicaof", "127.0.0.1", &port]);
-    let replica = replica.unwrap();
-    // The replica's answer proves that it is there.
-    while master.say(&["WAIT", "1", "5000"]).await != "1" {
-        master.run(&["SET", "x", "y"]).await;
-    }
-    let s = open(&master, &[]).await.unwrap().session();
-    for number in 1..=20 {
-        let mut write = set("k", &number.to_string());
-        write.options.consistency = "strong".into();
-        match number % 2 {
-            0 => s.set(write).await.unwrap(),
-            _ => assert_eq!(s.set_many(vec![write]).await, [Ok(())]),
-        }
-        let there = replica.say(&["HGET", "k", "data"]).await;
-        assert_eq!(there, number.to_string());
-    }
-    let stats = master.say(&["INFO", "commandstats"]).await;
-    assert!(stats.contains("cmdstat_wait:calls="), "{stats}");
 }

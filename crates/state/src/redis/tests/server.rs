@@ -8,6 +8,7 @@ use std::{
 };
 
 use redis::Value;
+use tempfile::TempDir;
 
 use crate::redis::{
     link::Link,
@@ -19,6 +20,7 @@ pub(super) struct Server {
     child: Child,
     port: u16,
     password: String,
+    _folder: TempDir,
 }
 
 /// A port that nobody has just now.
@@ -35,10 +37,14 @@ impl Server {
 
     /// A server with further arguments. `--requirepass` among them is used by [`Self::run`] too.
     pub(super) fn start_with(port: u16, more: &[&str]) -> Option<Self> {
+        // A replica writes down what it is sent, whatever its settings say.
+        let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("redis-server");
         command
+            .current_dir(folder.path())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no"])
+            .args(["--repl-diskless-sync-delay", "0"])
             .args(more);
         let child = ready(command, "Ready to accept connections")?;
         let mut password = more.iter().skip_while(|arg| **arg != "--requirepass");
@@ -46,6 +52,7 @@ impl Server {
             child,
             port,
             password: (*password.nth(1).unwrap_or(&"")).to_owned(),
+            _folder: folder,
         })
     }
 
@@ -58,11 +65,14 @@ impl Server {
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new("redis-server");
         command.arg(&file).arg("--sentinel");
+        let own = tempfile::tempdir().unwrap();
+        command.current_dir(own.path());
         let child = ready(command, "+monitor")?;
         Some(Self {
             child,
             port,
             password: String::new(),
+            _folder: own,
         })
     }
 

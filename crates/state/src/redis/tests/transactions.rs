@@ -126,3 +126,81 @@ async fn keys_of_other_types_give_way() {
     assert_eq!(seen(s.get(get("list")).await), pair("2", "2"));
     assert_eq!(s.get(get("text")).await, Ok(None));
 }
+
+#[tokio::test]
+async fn a_version_that_cannot_be_counted_up_stops_everything() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let s = session(&server).await;
+    let no_number = "hash value is not an integer";
+    for (version, why) in [
+        ("0012", no_number),
+        ("-0", no_number),
+        ("+1", no_number),
+        (" 3", no_number),
+        ("", no_number),
+        ("99999999999999999999", no_number),
+        ("9223372036854775808", no_number),
+        ("-9223372036854775809", no_number),
+        (
+            "9223372036854775807",
+            "increment or decrement would overflow",
+        ),
+    ] {
+        server.run(&["HSET", "old", "data", "1"]).await;
+        let fields = ["HSET", "odd", "data", "1", "version", version];
+        server.run(&fields).await;
+        let steps = vec![remove("old", ""), put(set("a", "1")), put(set("odd", "2"))];
+        let refused = s.transact(steps).await;
+        let text = format!("ERR {why}: version of odd");
+        assert_eq!(refused, Err(Error::Failed(text)), "{version}");
+        assert_eq!(server.say(&["EXISTS", "old"]).await, "1", "{version}");
+        assert_eq!(server.say(&["EXISTS", "a"]).await, "0", "{version}");
+        // The same as when it is written by itself.
+        let text = format!("failed to set key odd: ERR {why}");
+        assert_eq!(s.set(set("odd", "2")).await, Err(Error::Failed(text)));
+    }
+}
+
+#[tokio::test]
+async fn versions_are_counted_exactly() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let s = session(&server).await;
+    for (version, next) in [
+        ("0", "1"),
+        ("9", "10"),
+        ("1099", "1100"),
+        ("-1", "0"),
+        ("-10", "-9"),
+        ("-2100", "-2099"),
+        ("9007199254740993", "9007199254740994"),
+        ("9223372036854775805", "9223372036854775806"),
+        ("-9223372036854775808", "-9223372036854775807"),
+    ] {
+        let fields = ["HSET", "k", "data", "1", "version", version];
+        server.run(&fields).await;
+        // The second knows what the first will have made of it. (No etag can ask for zero.)
+        if next != "0" {
+            let wrong = s.transact(vec![put(set("k", "2")), put(set_with("k", "5", ""))]);
+            assert!(wrong.await.unwrap_err().is_etag(), "{version}");
+            let last = remove("k", next);
+            s.transact(vec![put(set("k", "2")), last]).await.unwrap();
+            server.run(&fields).await;
+        }
+        s.transact(vec![put(set("k", "\"v\""))]).await.unwrap();
+        assert_eq!(server.say(&["HGET", "k", "version"]).await, next);
+    }
+    let fields = ["HSET", "k", "data", "1", "version", "9223372036854775806"];
+    server.run(&fields).await;
+    let twice = s.transact(vec![put(set("k", "2")), put(set("k", "3"))]);
+    let text = twice.await.unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "ERR increment or decrement would overflow: version of k"
+    );
+    let kept = server.say(&["HGET", "k", "data"]).await;
+    assert_eq!(kept, "1");
+}

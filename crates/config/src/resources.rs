@@ -9,11 +9,13 @@ mod component;
 mod document;
 mod fields;
 mod folder;
+mod text;
 mod unquote;
 
 use std::collections::BTreeMap;
 
 pub use component::{Component, Item, SecretRef};
+pub use folder::read_file;
 pub use unquote::unquote;
 
 use document::{Document, documents};
@@ -105,7 +107,7 @@ impl Reader<'_> {
             }
         };
         let mut faults = Vec::new();
-        for document in documents(content) {
+        for document in documents(&text::utf8(content)) {
             match document {
                 Ok(document) => self.take(&document, file, found, &mut faults),
                 Err(fault) => faults.push(fault),

@@ -103,10 +103,10 @@ async fn run(shared: Arc<Shared>, doors: Vec<Door>) {
             }
         });
     }
-    let expiry = expire_idle(&lane);
     tokio::select! {
         () = async { while loops.join_next().await.is_some() {} } => {}
-        () = expiry => {}
+        () = expire_idle(&lane) => {}
+        () = lane.stores.follow(&shared.stores) => {}
     }
 }
 

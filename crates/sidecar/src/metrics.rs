@@ -99,6 +99,40 @@ pub(crate) struct LaneMetrics {
     sizes: OnceCell<(Arc<Histogram>, Arc<Histogram>)>,
     callers: RefCell<HashMap<Box<[u8]>, Rc<CallerHandles>>>,
     stores: RefCell<HashMap<Box<str>, StoreHandles>>,
+    errors: RefCell<Vec<(ErrorCode, Arc<Counter>)>>,
+}
+
+/// An error that a client was answered, as metrics count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ErrorCode {
+    /// What it is grouped under.
+    pub category: Category,
+    /// Its name, which is the `errorCode` of HTTP bodies.
+    pub name: &'static str,
+}
+
+/// What errors are grouped under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Category {
+    /// Requests that can't be read, whatever they are about.
+    Common,
+    /// Health.
+    Health,
+    /// Calls of apps.
+    Invocation,
+    /// State.
+    State,
+}
+
+impl Category {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Common => "common",
+            Self::Health => "health",
+            Self::Invocation => "service-invocation",
+            Self::State => "state",
+        }
+    }
 }
 
 /// Handles for one state store: by act, failures and successes.
@@ -120,6 +154,7 @@ impl LaneMetrics {
             sizes: OnceCell::new(),
             callers: RefCell::default(),
             stores: RefCell::default(),
+            errors: RefCell::default(),
         }
     }
 
@@ -154,12 +189,19 @@ impl LaneMetrics {
     }
 
     /// Records an error that a client was answered.
-    pub(crate) fn error_code(&self, category: &str, error_code: &str) {
+    pub(crate) fn error(&self, error: ErrorCode) {
         let families = &self.shared.families;
-        if let Some(codes) = families.error_codes.as_ref().filter(|_| families.enabled) {
-            let labels = [self.shared.plan.app_id.as_str(), category, error_code];
-            codes.with(&labels).inc();
+        let Some(codes) = families.error_codes.as_ref().filter(|_| families.enabled) else {
+            return;
+        };
+        let mut errors = self.errors.borrow_mut();
+        if let Some((_, count)) = errors.iter().find(|(known, _)| *known == error) {
+            return count.inc();
         }
+        let own = self.shared.plan.app_id.as_str();
+        let count = codes.with(&[own, error.category.name(), error.name]);
+        count.inc();
+        errors.push((error, count));
     }
 
     /// Records one request on the API or public port.

@@ -4,16 +4,25 @@
 //! as a [`Fault`]. Decodes and encodes nothing. Tries nothing again: what a store refuses is told.
 
 pub(crate) mod fault;
+mod query;
 mod refusal;
 
-use std::{future::Future, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    future::Future,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use outrider_core::calendar::civil_from_days;
 use outrider_state::{Delete, Error, Get, Item, Operation, Session, Set};
 
 pub(crate) use fault::{Fault, Kind, Refusal};
 
-use crate::{lane::Lane, stores::Loaded};
+use crate::{
+    lane::Lane,
+    stores::{Loaded, Querying},
+};
 
 /// A store that a client has named, as this lane uses it.
 pub(crate) struct State<'a> {
@@ -31,11 +40,12 @@ pub(crate) enum Act {
     Delete,
     BulkDelete,
     Transaction,
+    Query,
 }
 
 impl Act {
     /// How many there are.
-    pub(crate) const COUNT: usize = 6;
+    pub(crate) const COUNT: usize = 7;
 
     /// The word in metrics.
     pub(crate) fn name(self) -> &'static str {
@@ -46,6 +56,7 @@ impl Act {
             Self::Delete => "delete",
             Self::BulkDelete => "bulk_delete",
             Self::Transaction => "transaction",
+            Self::Query => "query",
         }
     }
 }
@@ -114,6 +125,11 @@ impl<'a> State<'a> {
             }
             set.key = self.whole(&set.key)?;
         }
+        self.save_whole(sets).await
+    }
+
+    /// The same for items whose keys are whole already ([`whole`](Self::whole)).
+    pub(crate) async fn save_whole(&self, mut sets: Vec<Set>) -> Result<(), Fault> {
         let many = sets.len() > 1;
         let errors = match sets.pop() {
             None => return Ok(()),
@@ -143,14 +159,10 @@ impl<'a> State<'a> {
             return Ok(());
         }
         let many = deletes.len() > 1;
-        let answer = async {
-            let mut errors = Vec::new();
-            for delete in deletes {
-                errors.extend(self.session.delete(delete).await.err());
-            }
-            errors
-        };
-        let errors = self.counted(Act::BulkDelete, answer, Vec::is_empty).await;
+        let answer = self.session.delete_many(deletes);
+        let all_ok = |answers: &Vec<Result<_, _>>| answers.iter().all(Result::is_ok);
+        let answers = self.counted(Act::BulkDelete, answer, all_ok).await;
+        let errors: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
         let what = format!("deleting state in state store {}", self.loaded.name);
         self.refused(&errors, many, Kind::DeleteMany, &what)
     }
@@ -183,9 +195,24 @@ impl<'a> State<'a> {
     }
 
     /// The fault of whoever wants to query.
-    pub(crate) fn query_unsupported(&self) -> Fault {
-        let text = "state store does not support querying";
-        self.fault(Kind::QueryUnsupported, text)
+    pub(crate) fn query(&self, query: &[u8]) -> Fault {
+        let why = match self.loaded.querying {
+            Querying::Unsupported => {
+                let text = "state store does not support querying";
+                return self.fault(Kind::QueryUnsupported, text);
+            }
+            Querying::Encrypted => "cannot query encrypted store".to_owned(),
+            Querying::NoModule => match query::check(query) {
+                Err(why) => format!("failed to parse JSON query body: {why}"),
+                Ok(()) => {
+                    let (name, took) = (&self.loaded.name, Duration::ZERO);
+                    self.lane.metrics.state(name, Act::Query, false, took);
+                    "redis-json server support is required for query capability".to_owned()
+                }
+            },
+        };
+        let text = format!("state store {} query failed: {why}", self.loaded.name);
+        self.fault(Kind::Query, text)
     }
 
     /// The key as the store keeps it.

@@ -94,7 +94,8 @@ pub(super) fn decode(root: &Object<'_>, name: &str) -> Result<Component, String>
     component.ignore_errors = spec.boolean("ignoreErrors", "ComponentSpec.spec.ignoreErrors")?;
     component.init_timeout = spec.text("initTimeout", "ComponentSpec.spec.initTimeout")?;
     let list = ("ComponentSpec.spec.metadata", "[]common.NameValuePair");
-    for element in spec.list("metadata", list)? {
+    let elements = spec.list("metadata", list)?;
+    for element in elements.filter(|element| !element.is_null()) {
         let of = ("ComponentSpec.spec.metadata", "common.NameValuePair");
         component
             .metadata
@@ -108,7 +109,11 @@ pub(super) fn decode(root: &Object<'_>, name: &str) -> Result<Component, String>
 pub(super) fn scopes(root: &Object<'_>) -> Result<Vec<String>, String> {
     let place = "Component.Scoped.scopes";
     root.list("scopes", (place, "[]string"))?
-        .map(|scope| fields::text(scope, place))
+        .map(|scope| match scope {
+            // An app without a name, so that the list is not empty and nobody is meant.
+            Value::Null => Ok(String::new()),
+            scope => fields::text(scope, place),
+        })
         .collect()
 }
 

@@ -20,7 +20,6 @@ pub(super) struct Head {
 
 /// All documents, or why one can't be read. Those without anything in them are left out.
 pub(super) fn documents(content: &[u8]) -> impl Iterator<Item = Result<Document, String>> {
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     split(content).filter_map(|text| read(text).transpose())
 }
 

@@ -57,7 +57,7 @@ impl<'v> Object<'v> {
             .transpose()
     }
 
-    /// The elements of a list that are not null; none if it is not there.
+    /// The elements of a list; none if it is not there.
     pub(super) fn list(
         &self,
         name: &str,
@@ -68,7 +68,7 @@ impl<'v> Object<'v> {
             Some(Value::Array(items)) => items.as_slice(),
             Some(other) => return Err(mismatch(other, of.0, of.1)),
         };
-        Ok(items.iter().filter(|item| !item.is_null()))
+        Ok(items.iter())
     }
 }
 

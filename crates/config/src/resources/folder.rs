@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use super::Error;
 
-/// A larger file holds no resources.
+/// A larger file holds neither resources nor secrets.
 const MAX_FILE: u64 = 16 << 20;
 
 /// What lies in a folder, by name.
@@ -47,7 +47,7 @@ pub(super) fn files(folder: &str) -> Result<Files, Error> {
     for name in names {
         if is_yaml(&name) {
             let path = format!("{}/{name}", folder.trim_end_matches('/'));
-            let content = read(&path);
+            let content = read_file(&path);
             files.yaml.push(File { path, content });
         } else {
             files.others.push(name);
@@ -61,12 +61,17 @@ fn is_yaml(name: &str) -> bool {
     name.ends_with(".yaml") || name.ends_with(".yml")
 }
 
-fn read(path: &str) -> Result<Vec<u8>, String> {
-    let file = fs::File::open(path).map_err(|error| reason(&error))?;
-    if !file.metadata().is_ok_and(|about| about.is_file()) {
-        // A pipe would be waited for without end.
-        return Err("not a file".to_owned());
+/// The bytes of a file that somebody has named to us; links are followed.
+///
+/// # Errors
+/// What the system says, or that it is not such a file or holds more than 16 MiB.
+pub fn read_file(path: &str) -> Result<Vec<u8>, String> {
+    // Looked at before it is opened: opening a pipe waits for somebody who writes.
+    let about = fs::metadata(path).map_err(|error| reason(&error))?;
+    if !about.is_file() {
+        return Err("not a regular file".to_owned());
     }
+    let file = fs::File::open(path).map_err(|error| reason(&error))?;
     let mut content = Vec::new();
     file.take(MAX_FILE + 1)
         .read_to_end(&mut content)

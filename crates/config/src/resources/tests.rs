@@ -73,6 +73,40 @@ fn other_files_are_told_and_folders_are_not() {
 }
 
 #[test]
+fn pipes_are_not_waited_for() {
+    let folder = folder(&[("b.yaml", &component("b", ""))]);
+    let pipe = folder.path().join("a.yaml");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    let resources = load_as(READER, folder.path()).expect("loads");
+    assert_eq!(names(&resources), ["b"]);
+    let warning = resources.warnings.concat();
+    assert!(warning.ends_with("a.yaml: not a regular file"), "{warning}");
+}
+
+#[test]
+fn utf_16_with_a_byte_order_mark_is_read() {
+    let text = format!("\u{feff}{}---\n{}", component("ä", ""), component("b", ""));
+    let folder = folder(&[]);
+    let bytes = text.encode_utf16().flat_map(u16::to_be_bytes);
+    let bytes: Vec<_> = bytes.collect();
+    fs::write(folder.path().join("a.yaml"), bytes).expect("written");
+    let resources = load_as(READER, folder.path()).expect("loads");
+    assert_eq!(resources.warnings, [""; 0]);
+    assert_eq!(names(&resources), ["ä", "b"]);
+}
+
+#[test]
+fn a_null_among_the_scopes_is_nobody() {
+    for (scopes, found) in [("[null]", 0), ("[null, me]", 1), ("[]", 1), ("null", 1)] {
+        let text = component("a", &format!("scopes: {scopes}"));
+        let resources = load(&[("a.yaml", &text)]);
+        assert_eq!(resources.components.len(), found, "{scopes}");
+        assert_eq!(resources.warnings, [""; 0], "{scopes}");
+    }
+}
+
+#[test]
 fn a_component_has_all_its_fields() {
     let text = component(
         "st",

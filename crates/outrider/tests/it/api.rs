@@ -6,7 +6,7 @@ use std::time::Duration;
 use outrider_testkit::{Mesh, RawClient, RawResponse, Script};
 use serde_json::{Value, json};
 
-use crate::support::{BIN, ConfigFile, NO_TARGET, assert_error, mesh, sidecar};
+use crate::support::{BIN, ConfigFile, NO_TARGET, assert_error, eventually, mesh, sidecar};
 
 fn parsed(rsp: &RawResponse) -> Value {
     assert_eq!(rsp.status(), 200);
@@ -235,8 +235,46 @@ async fn denied_calls_leave_a_plain_404() {
         .await
         .unwrap();
     assert_eq!((rsp.status(), rsp.body_len), (405, 0));
-    assert_eq!(rsp.headers.get("allow"), Some("GET"));
+    assert_eq!(rsp.headers.all("allow"), ["GET"]);
+    let target = "/v1.0/state/s/k";
+    let rsp = mesh.caller.call("POST", target, &[], b"").await.unwrap();
+    assert_eq!((rsp.status(), rsp.body_len), (405, 0));
+    assert_eq!(rsp.headers.all("allow"), ["GET", "DELETE"]);
     assert!(mesh.callee_app.requests().await.is_empty());
+}
+
+#[tokio::test]
+async fn errors_are_counted_by_code_if_asked_for() {
+    let spec = "  metrics:\n    enabled: true\n    recordErrorCodes: true";
+    let (mesh, _config) = ruled(spec).await;
+    mesh.callee_app.handle(|req| {
+        let status = req.target().trim_start_matches('/');
+        Script::answer(&format!("{status} x"), &[], "")
+    });
+    for target in ["200", "304", "404", "500"].map(|status| mesh.target(status)) {
+        mesh.caller.call("GET", &target, &[], b"").await.unwrap();
+    }
+    for target in ["/nowhere", "/v1.0/healthz?appid=other"] {
+        mesh.caller.call("GET", target, &[], b"").await.unwrap();
+    }
+    let metrics = mesh.caller.ports().metrics;
+    let id = mesh.caller.app_id();
+    let count = |category: &str, code: &str, n: u64| {
+        format!(
+            "dapr_error_code_total{{app_id=\"{id}\",category=\"{category}\",error_code=\"{code}\"}} {n}\n"
+        )
+    };
+    let expected = [
+        count("health", "ERR_HEALTH_APPID_NOT_MATCH", 1),
+        count("service-invocation", "ERR_DIRECT_INVOKE", 3),
+    ];
+    eventually("counts", async || {
+        let mut client = RawClient::connect(metrics).await.unwrap();
+        let page = client.call("GET", "/metrics", &[], b"").await.unwrap();
+        let page = page.text();
+        expected.iter().all(|line| page.contains(line))
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -536,6 +536,33 @@ async fn a_stop_while_components_load_is_in_good_order() {
 }
 
 #[tokio::test]
+async fn a_secrets_file_that_is_a_pipe_is_not_waited_for() {
+    let folder = Folder::new(&[]);
+    let pipe = folder.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let rest = format!("  metadata:\n  - {{name: secretsFile, value: {pipe}}}");
+    folder.write(
+        "a.yaml",
+        &component("sec", "secretstores.local.file", &rest),
+    );
+    let lines = failed_start(folder.sidecar()).await;
+    let refused = format!("open {pipe}: not a regular file");
+    assert_holds(&lines, &[&refused]);
+}
+
+#[tokio::test]
+async fn names_that_differ_in_case_only_are_no_reason_to_refuse_memory() {
+    let twins = "  metadata:\n  - {name: keyPrefix, value: a}\n  - {name: KEYPREFIX, value: b}";
+    let folder = Folder::new(&[("a.yaml", &component("mem", "state.in-memory", twins))]);
+    let sidecar = folder.sidecar().start().await.unwrap();
+    let body = br#"[{"key":"k","etag":"e"}]"#;
+    let rsp = sidecar.call("POST", "/v1.0/state/mem", &[], body).await;
+    let text = rsp.unwrap().text();
+    assert!(text.contains("key=a||k"), "{text}");
+}
+
+#[tokio::test]
 async fn a_component_has_only_so_much_time_to_start() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = silent.local_addr().unwrap();

@@ -4,6 +4,7 @@
 
 mod bad_requests;
 mod many;
+mod over_grpc;
 mod seen_beside;
 mod values;
 
@@ -106,6 +107,13 @@ impl State {
         let lines = page.text();
         let wanted = lines.lines().filter(|line| line.starts_with(prefix));
         wanted.map(str::to_owned).collect()
+    }
+
+    /// The series of errors, but for those of whoever waited for the start.
+    async fn error_codes(&self) -> Vec<String> {
+        let mut series = self.series("dapr_error_code_total").await;
+        series.retain(|series| !series.contains("ERR_HEALTH_NOT_READY"));
+        series
     }
 }
 

@@ -20,9 +20,10 @@ use outrider_wire::Fields;
 
 use crate::{
     api::trace::{is_valid_traceparent, new_traceparent},
-    call::Body,
+    call::{Body, fault::error_body},
     http1::{Handler, Request, Response, Sent, Sizing},
     lane::Lane,
+    metrics::ErrorCode,
 };
 
 pub(crate) use connection::serve;
@@ -41,6 +42,8 @@ pub(crate) struct Answer {
     pub body: Body,
     pub sizing: Sizing,
     pub close: bool,
+    /// Set where metrics are to count an error.
+    pub error: Option<ErrorCode>,
 }
 
 impl Answer {
@@ -52,7 +55,24 @@ impl Answer {
             body: Body::Empty,
             sizing: Sizing::Length,
             close: false,
+            error: None,
         }
+    }
+
+    /// An error of the API itself.
+    pub(crate) fn error(status: u16, error: ErrorCode, message: &str) -> Self {
+        let mut answer = Self::json(status, error_body(error.name, message));
+        answer.error = Some(error);
+        answer
+    }
+
+    /// Another method than those of the route.
+    pub(crate) fn wrong_method(allowed: &[&str]) -> Self {
+        let mut answer = Self::empty(405);
+        for method in allowed {
+            answer.fields.push(b"Allow", method.as_bytes());
+        }
+        answer
     }
 
     /// A JSON document.
@@ -172,11 +192,7 @@ impl Api {
             Route::Shutdown => shutdown::shutdown(shared, &asked.req.head.fields),
             Route::State(store, wish) => state::state(&self.lane, asked, &store, wish).await,
             Route::Invoke => invoke::invoke(&self.lane, asked, record).await,
-            Route::WrongMethod => {
-                let mut answer = Answer::empty(405);
-                answer.fields.push(b"Allow", b"GET");
-                answer
-            }
+            Route::WrongMethod(allowed) => Answer::wrong_method(allowed),
             Route::Nothing => Answer::text(404, "404 page not found"),
         }
     }

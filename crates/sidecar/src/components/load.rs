@@ -14,7 +14,7 @@ use super::{
     category::{Category, Secrets, is_secret_store},
     secrets::SecretStore,
     state,
-    values::{Sources, Templates},
+    values::{Sources, Templates, Twins},
 };
 
 /// How long a component may take to start unless it says so itself.
@@ -243,7 +243,12 @@ impl Components {
             namespace: plan.namespace.as_str(),
             app_id: plan.app_id.as_str(),
         };
-        let properties = templates.properties(component).map_err(Failure::init)?;
+        let twins = match category {
+            Category::State(outrider_state::Kind::Memory) => Twins::FirstCounts,
+            _ => Twins::Refused,
+        };
+        let properties = templates.properties(component, twins);
+        let properties = properties.map_err(Failure::init)?;
         match category {
             Category::State(kind) => {
                 let loaded = state::open(kind, component, &properties, plan).await?;
@@ -253,7 +258,10 @@ impl Components {
             }
             Category::Secrets(kind) => {
                 let store = match kind {
-                    Secrets::File => SecretStore::file(&properties).map_err(Failure::init)?,
+                    Secrets::File => {
+                        let store = SecretStore::file(&properties).await;
+                        store.map_err(Failure::init)?
+                    }
                     Secrets::Environment => SecretStore::environment(&properties, &options.env),
                 };
                 let capabilities = store.capabilities();

@@ -2,11 +2,15 @@
 //!
 //! Values are never logged, and a store prints nothing of what it holds.
 
-use std::{collections::BTreeMap, fmt, fs};
+use std::{collections::BTreeMap, fmt};
 
-use outrider_config::env::{APP_API_TOKEN, Env};
+use outrider_config::{
+    env::{APP_API_TOKEN, Env},
+    resources::read_file,
+};
 use outrider_state::{Properties, properties::is_truthy};
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 /// The values of one secret by their keys.
 pub(super) type Secret = BTreeMap<String, String>;
@@ -47,7 +51,7 @@ impl fmt::Display for Refusal {
 
 impl SecretStore {
     /// Opens `secretstores.local.file`.
-    pub(super) fn file(properties: &Properties) -> Result<Self, String> {
+    pub(super) async fn file(properties: &Properties) -> Result<Self, String> {
         let path = properties.get(&["secretsFile"]).unwrap_or_default();
         if path.is_empty() {
             return Err("missing local secrets file in metadata".to_owned());
@@ -57,7 +61,8 @@ impl SecretStore {
             Some(text) => text,
         };
         let several_keys = properties.get(&["multiValued"]).is_some_and(is_truthy);
-        let text = fs::read(path).map_err(|error| unreadable(path, &error))?;
+        let text = read(path).await;
+        let text = text.map_err(|why| format!("open {path}: {why}"))?;
         let root: Value = serde_json::from_slice(&text)
             .map_err(|error| format!("{path} is no JSON object: {error}"))?;
         let secrets = FileSecrets::read(&root, separator, several_keys);
@@ -178,10 +183,17 @@ fn flatten(into: &mut Secret, path: &str, separator: &str, value: &Value) {
     }
 }
 
-fn unreadable(path: &str, error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or_default();
-    format!("open {path}: {}", words.to_lowercase())
+/// Reads the file beside the control thread, on a thread that nobody waits for if it is given up:
+/// a file system that hangs must neither keep signals waiting nor the end of the process.
+async fn read(path: &str) -> Result<Vec<u8>, String> {
+    let (tell, told) = oneshot::channel();
+    let path = path.to_owned();
+    std::thread::Builder::new()
+        .name("secrets-file".to_owned())
+        .spawn(move || tell.send(read_file(&path)))
+        .map_err(|error| format!("no thread to read it on: {error}"))?;
+    let told = told.await;
+    told.unwrap_or_else(|_| Err("reading it has failed".to_owned()))
 }
 
 /// Tokens that stand between us and others are nobody's secrets.
@@ -192,9 +204,11 @@ pub(super) fn is_forbidden(variable: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
-    fn file(json: &str, more: &[(&str, &str)]) -> SecretStore {
+    async fn file(json: &str, more: &[(&str, &str)]) -> SecretStore {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secrets.json");
         fs::write(&path, json).unwrap();
@@ -202,19 +216,21 @@ mod tests {
         let items = [("secretsFile", path.as_str())];
         let items = items.iter().chain(more);
         let items = items.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        SecretStore::file(&Properties::try_new(items).unwrap()).unwrap()
+        let properties = Properties::try_new(items).unwrap();
+        SecretStore::file(&properties).await.unwrap()
     }
 
     fn value(store: &SecretStore, name: &str, key: &str) -> Option<String> {
         store.get(name).ok()?.get(key).cloned()
     }
 
-    #[test]
-    fn nested_secrets_are_paths() {
+    #[tokio::test]
+    async fn nested_secrets_are_paths() {
         let store = file(
             r#"{"a":{"b":["x",{"c":"y"}]},"n":5,"t":true,"z":null}"#,
             &[],
-        );
+        )
+        .await;
         for (name, expected) in [
             ("a:b:0", "x"),
             ("a:b:1:c", "y"),
@@ -227,14 +243,14 @@ mod tests {
         let refusal = store.get("a").unwrap_err();
         assert_eq!(refusal.to_string(), "secret a not found");
         assert!(store.capabilities().is_empty());
-        let store = file(r#"{"a":{"b":"x"}}"#, &[("nestedSeparator", ".")]);
+        let store = file(r#"{"a":{"b":"x"}}"#, &[("nestedSeparator", ".")]).await;
         assert_eq!(value(&store, "a.b", "a.b").as_deref(), Some("x"));
     }
 
-    #[test]
-    fn secrets_of_several_keys_are_the_topmost_objects() {
+    #[tokio::test]
+    async fn secrets_of_several_keys_are_the_topmost_objects() {
         let json = r#"{"redis":{"password":"x","deep":{"er":"y"}},"one":"z","n":5,"l":[1]}"#;
-        let store = file(json, &[("multiValued", "yes")]);
+        let store = file(json, &[("multiValued", "yes")]).await;
         assert_eq!(value(&store, "redis", "password").as_deref(), Some("x"));
         assert_eq!(value(&store, "redis", "deep:er").as_deref(), Some("y"));
         assert_eq!(value(&store, "one", "one").as_deref(), Some("z"));
@@ -242,17 +258,30 @@ mod tests {
         assert_eq!(store.capabilities(), ["MULTIPLE_KEY_VALUES_PER_SECRET"]);
     }
 
-    #[test]
-    fn a_file_that_cannot_be_used_says_why() {
-        let open = |path: &str| {
+    #[tokio::test]
+    async fn a_file_that_cannot_be_used_says_why() {
+        let open = async |path: &str| {
             let items = [("secretsFile".to_owned(), path.to_owned())];
-            match SecretStore::file(&Properties::try_new(items).unwrap()) {
+            match SecretStore::file(&Properties::try_new(items).unwrap()).await {
                 Ok(_) => panic!("opened"),
                 Err(why) => why,
             }
         };
-        assert_eq!(open(""), "missing local secrets file in metadata");
-        assert_eq!(open("/no/such"), "open /no/such: no such file or directory");
+        let missing = "missing local secrets file in metadata";
+        assert_eq!(open("").await, missing);
+        let missing = "open /no/such: no such file or directory";
+        assert_eq!(open("/no/such").await, missing);
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe").display().to_string();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let refused = format!("open {pipe}: not a regular file");
+        assert_eq!(open(&pipe).await, refused);
+        let large = folder.path().join("large");
+        let file = fs::File::create(&large).unwrap();
+        file.set_len((16 << 20) + 1).unwrap();
+        let why = open(&large.display().to_string()).await;
+        assert!(why.contains("larger than 16 MiB"), "{why}");
     }
 
     #[test]

@@ -7,7 +7,10 @@ use outrider_state::{
 };
 
 use super::load::Failure;
-use crate::{plan::Plan, stores::Loaded};
+use crate::{
+    plan::Plan,
+    stores::{Loaded, Querying},
+};
 
 /// Items that ask for messages beside the writes, which nobody here would send.
 const OUTBOX: [&str; 4] = [
@@ -37,16 +40,19 @@ pub(super) async fn open(
             "failed to save lock keyprefix: api error: code = InvalidArgument desc = {error}"
         ))
     })?;
-    if let Some(name) = OUTBOX
-        .iter()
-        .find(|name| properties.get_exact(name).is_some())
-    {
+    let asks = |name: &&&str| component.metadata.iter().any(|item| item.name == **name);
+    if let Some(name) = OUTBOX.iter().find(asks) {
         return Err(Failure::init(format!(
             "the outbox is not available in this version; remove {name} from the metadata"
         )));
     }
     let primary = key(component, properties, "primaryEncryptionKey")?;
     let secondary = key(component, properties, "secondaryEncryptionKey")?;
+    let querying = match kind {
+        Kind::Memory | Kind::Sqlite => Querying::Unsupported,
+        Kind::Redis if primary.is_some() => Querying::Encrypted,
+        Kind::Redis => Querying::NoModule,
+    };
     let store = kind.open(properties).await;
     let mut store = store.map_err(|error| Failure::init(error.to_string()))?;
     if let Some(primary) = primary {
@@ -57,6 +63,7 @@ pub(super) async fn open(
         name: component.name.clone(),
         prefix,
         store,
+        querying,
     })
 }
 

@@ -98,6 +98,15 @@ fn may_be_seen(variable: &str, env: &Env) -> bool {
         .is_none_or(|keys| keys.split(' ').any(|key| key == name))
 }
 
+/// What becomes of names that differ in case only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Twins {
+    /// The component does not start.
+    Refused,
+    /// The first of them counts, where the reference picks one by chance, mostly the first.
+    FirstCounts,
+}
+
 /// What templates stand for.
 pub(super) struct Templates<'a> {
     /// `{podName}`; none if there is no pod.
@@ -109,10 +118,21 @@ pub(super) struct Templates<'a> {
 }
 
 impl Templates<'_> {
-    /// Names and values with templates filled.
-    pub(super) fn properties(&self, component: &Component) -> Result<Properties, String> {
-        let mut filled = Vec::with_capacity(component.metadata.len());
+    /// Names and values with templates filled. Names that differ in case only are an error, or
+    /// the first of them counts.
+    pub(super) fn properties(
+        &self,
+        component: &Component,
+        twins: Twins,
+    ) -> Result<Properties, String> {
+        let mut filled: Vec<(String, String)> = Vec::with_capacity(component.metadata.len());
         for item in &component.metadata {
+            let is_twin = |(name, _): &(String, String)| {
+                *name != item.name && name.eq_ignore_ascii_case(&item.name)
+            };
+            if twins == Twins::FirstCounts && filled.iter().any(is_twin) {
+                continue;
+            }
             let value = item.value.as_deref().unwrap_or_default();
             filled.push((
                 item.name.clone(),
@@ -252,6 +272,32 @@ mod tests {
         ] {
             assert_eq!(may_be_seen(name, &env), seen, "{name}");
         }
+    }
+
+    #[test]
+    fn of_names_that_differ_in_case_only_the_first_may_count() {
+        let templates = Templates {
+            pod_name: None,
+            namespace: "ns",
+            app_id: "me",
+        };
+        let item = |name: &str, value: &str| Item {
+            name: name.into(),
+            value: Some(value.into()),
+            ..Item::default()
+        };
+        let items = vec![
+            item("keyPrefix", "a"),
+            item("KEYPREFIX", "b"),
+            item("keyPrefix", "c"),
+        ];
+        let component = component("", items);
+        let found = templates.properties(&component, Twins::FirstCounts);
+        assert_eq!(found.unwrap().get(&["keyPrefix"]), Some("c"));
+        let refused = templates
+            .properties(&component, Twins::Refused)
+            .unwrap_err();
+        assert_eq!(refused, "key KEYPREFIX is duplicate in the metadata");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use outrider_wire::grpc::Code;
 
 pub(crate) use super::refusal::Refusal;
 
+use crate::metrics::Category;
+
 /// The kinds of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -32,8 +34,10 @@ pub(crate) enum Kind {
     DeleteMany(Refusal),
     /// A transaction failed, for whatever reason.
     Transaction,
-    /// No store here can be queried.
+    /// Stores of that kind can't be queried.
     QueryUnsupported,
+    /// A query failed.
+    Query,
 }
 
 /// Facts that go with an error, in the order that clients get them in.
@@ -106,6 +110,12 @@ impl Kind {
                 Internal,
                 &[ResourceInfo, ErrorInfo("DAPR_STATE_QUERYING_NOT_SUPPORTED")],
             ),
+            Self::Query => row(
+                500,
+                "ERR_STATE_QUERY",
+                Internal,
+                &[ResourceInfo, ErrorInfo("DAPR_STATE_QUERY_FAILED")],
+            ),
         }
     }
 
@@ -125,10 +135,10 @@ impl Kind {
     }
 
     /// What metrics group it under.
-    pub(crate) fn category(self) -> &'static str {
+    pub(crate) fn category(self) -> Category {
         match self {
-            Self::Malformed | Self::KeyMissing | Self::BodyUnread => "common",
-            _ => "state",
+            Self::Malformed | Self::KeyMissing | Self::BodyUnread => Category::Common,
+            _ => Category::State,
         }
     }
 

@@ -111,7 +111,7 @@ async fn metrics_count_calls_of_stores_and_leave_keys_out() {
         code("state", "ERR_MALFORMED_REQUEST", 1),
         code("state", "ERR_STATE_SAVE", 1),
     ];
-    assert_eq!(state.series("dapr_error_code_total").await, codes);
+    assert_eq!(state.error_codes().await, codes);
 
     let path = "path=\"/v1.0/state/mem\"";
     eventually("requests", async || {
@@ -135,6 +135,25 @@ async fn whole_keys_are_of_the_app_unless_a_store_says_otherwise() {
     );
     let rsp = state.save("whole+%C3%A4", refused).await;
     assert!(rsp.text().contains("expired for key=k\""), "{}", rsp.text());
+}
+
+#[tokio::test]
+async fn a_store_whose_file_is_gone_is_closed_though_nobody_calls() {
+    let state = State::start().await;
+    let data = state.folder.join("data.db");
+    let descriptors = format!("/proc/{}/fd", state.sidecar.pid());
+    let is_open = || {
+        let files = std::fs::read_dir(&descriptors).unwrap();
+        let mut files = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        files.any(|file| file == data)
+    };
+    for n in 0..4 {
+        // Connections are spread over the lanes.
+        state.saved("sql", &format!(r#"[{{"key":"k{n}"}}]"#)).await;
+    }
+    assert!(is_open());
+    std::fs::remove_file(state.folder.join("resources/stores.yaml")).unwrap();
+    eventually("the file is closed", async || !is_open()).await;
 }
 
 #[tokio::test]

@@ -17,11 +17,11 @@ use prost::Message;
 
 use super::{
     Status,
-    unary::{answer, read, unless_reset},
+    unary::{answer, check_length, read, unless_reset},
 };
 use crate::{
     api::trace::{is_valid_traceparent, new_traceparent},
-    call::{Body, Call, Fault, Kind, Reply, Target, request::GrpcOrigin},
+    call::{Body, Call, Fault, Kind, Reply, Target, fault::FAILED_CALL, request::GrpcOrigin},
     lane::Lane,
     outbound::{self, Outcome},
 };
@@ -48,9 +48,11 @@ async fn call(
     recv: RecvStream,
 ) -> Result<(HeaderMap, Bytes), Failed> {
     let bare = |status| (HeaderMap::new(), status);
-    let request: runtime::InvokeServiceRequest = read(lane, recv).await.map_err(bare)?;
+    let request: runtime::InvokeServiceRequest =
+        read(lane, &parts.headers, recv).await.map_err(bare)?;
     let id = request.id.clone();
     let failed = |fault: &Fault| {
+        lane.metrics.error(FAILED_CALL);
         let text = if fault.retries > 0 {
             let app = id.split('.').next().unwrap_or_default();
             format!(
@@ -98,7 +100,10 @@ async fn call(
         }),
         content_type,
     };
-    Ok((headers, message.encode_to_vec().into()))
+    match check_length(lane, message.encoded_len()) {
+        Ok(()) => Ok((headers, message.encode_to_vec().into())),
+        Err(status) => Err((headers, status)),
+    }
 }
 
 fn to_call(

@@ -1,10 +1,12 @@
 //! State over gRPC: messages taken apart, answers put together (contract `state.md` 4). What
 //! becomes of the data is not known here.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::Request;
-use outrider_core::go_json::{Escape, check_whole, push_compact};
+use outrider_core::go_json::{Decoder, check_whole};
 use outrider_state::{Delete, Get, Item, Metadata, Operation, Options, Set, Value};
 use outrider_wire::{
     r#gen::{common, google, runtime},
@@ -14,6 +16,7 @@ use outrider_wire::{
 use super::{Status, unary::serve};
 use crate::{
     lane::Lane,
+    metrics::{Category, ErrorCode},
     state::{Fault, Kind, State, fault::Detail, time_text},
 };
 
@@ -58,10 +61,9 @@ async fn get(
     let state = open(lane, &q.store_name)?;
     let get = Get {
         key: q.key,
-        consistency: consistency(q.consistency).to_owned(),
-        metadata: q.metadata,
+        metadata: q.metadata.into(),
     };
-    let item = state.get(get).await.map_err(|fault| told(&fault))?;
+    let item = state.get(get).await.map_err(|fault| told(lane, &fault))?;
     Ok(
         item.map_or_else(runtime::GetStateResponse::default, |item| {
             runtime::GetStateResponse {
@@ -78,14 +80,13 @@ async fn get_bulk(
     q: runtime::GetBulkStateRequest,
 ) -> Result<runtime::GetBulkStateResponse, Status> {
     let state = open(lane, &q.store_name)?;
-    let metadata = q.metadata;
+    let metadata = Arc::new(q.metadata);
     let gets = q.keys.iter().map(|key| Get {
         key: key.clone(),
-        consistency: String::new(),
-        metadata: metadata.clone(),
+        metadata: Arc::clone(&metadata),
     });
     let found = state.get_many(gets.collect()).await;
-    let found = found.map_err(|fault| told(&fault))?;
+    let found = found.map_err(|fault| told(lane, &fault))?;
     let items = q.keys.into_iter().zip(found).map(|(key, found)| {
         let item = runtime::BulkStateItem {
             key,
@@ -119,16 +120,19 @@ async fn save(
     for item in q.states {
         if item.key.is_empty() {
             let fault = state.fault(Kind::KeyMissing, "state key cannot be empty");
-            return Err(told_as(&fault, "ERR_STATE_SAVE"));
+            return Err(told_as(lane, &fault, "ERR_STATE_SAVE"));
         }
+        let whole = state.whole(&item.key);
         let is_json = item.metadata.get("contentType").map(String::as_str) == Some(JSON);
         let mut set = set(item);
+        set.key = whole.map_err(|fault| told(lane, &fault))?;
         if is_json {
             set.value = json(set.value.bytes())?;
         }
         sets.push(set);
     }
-    state.save(sets).await.map_err(|fault| told(&fault))?;
+    let saved = state.save_whole(sets).await;
+    saved.map_err(|fault| told(lane, &fault))?;
     Ok(google::protobuf::Empty {})
 }
 
@@ -136,10 +140,14 @@ const JSON: &str = "application/json";
 
 /// The value as the HTTP API would have stored it.
 fn json(text: &[u8]) -> Result<Value, Status> {
-    check_whole(text).map_err(|error| Status::new(Code::Unknown, error))?;
-    let mut compact = Vec::with_capacity(text.len());
-    push_compact(&mut compact, text.trim_ascii(), Escape::Keep);
-    Ok(Value::Json(compact.into()))
+    let refused = |error| Status::new(Code::Unknown, error);
+    check_whole(text).map_err(refused)?;
+    let mut decoder = Decoder::try_new(text).map_err(|error| refused(error.to_string()))?;
+    let value = decoder.any("Go value").compact().into_owned();
+    decoder
+        .finish()
+        .map_err(|error| refused(error.to_string()))?;
+    Ok(Value::Json(value.into()))
 }
 
 async fn delete(
@@ -153,7 +161,10 @@ async fn delete(
         metadata: q.metadata,
         options: options(q.options),
     };
-    state.delete(delete).await.map_err(|fault| told(&fault))?;
+    state
+        .delete(delete)
+        .await
+        .map_err(|fault| told(lane, &fault))?;
     Ok(google::protobuf::Empty {})
 }
 
@@ -164,7 +175,7 @@ async fn delete_bulk(
     let state = open(lane, &q.store_name)?;
     let deletes = q.states.into_iter().map(item_delete).collect();
     let deleted = state.delete_many(deletes).await;
-    deleted.map_err(|fault| told(&fault))?;
+    deleted.map_err(|fault| told(lane, &fault))?;
     Ok(google::protobuf::Empty {})
 }
 
@@ -176,28 +187,28 @@ async fn transact(
     let mut operations = Vec::with_capacity(q.operations.len());
     for operation in q.operations {
         let mut item = operation.request.unwrap_or_default();
-        item.key = state.whole(&item.key).map_err(|fault| told(&fault))?;
+        item.key = state.whole(&item.key).map_err(|fault| told(lane, &fault))?;
         operations.push(match operation.operation_type.as_str() {
             "upsert" => Operation::Set(set(item)),
             "delete" => Operation::Delete(item_delete(item)),
             other => {
                 let text = format!("operation type {other} not supported");
-                return Err(told(&state.fault(Kind::OperationUnknown, text)));
+                return Err(told(lane, &state.fault(Kind::OperationUnknown, text)));
             }
         });
     }
     let done = state.transact(operations).await;
-    done.map_err(|fault| told(&fault))?;
+    done.map_err(|fault| told(lane, &fault))?;
     Ok(google::protobuf::Empty {})
 }
 
 fn query(lane: &Lane, q: runtime::QueryStateRequest) -> Result<google::protobuf::Empty, Status> {
     let state = open(lane, &q.store_name)?;
-    Err(told(&state.query_unsupported()))
+    Err(told(lane, &state.query(q.query.as_bytes())))
 }
 
 fn open<'a>(lane: &'a Lane, name: &str) -> Result<State<'a>, Status> {
-    State::open(lane, name).map_err(|fault| told(&fault))
+    State::open(lane, name).map_err(|fault| told(lane, &fault))
 }
 
 fn set(item: common::StateItem) -> Set {
@@ -252,16 +263,20 @@ fn item_metadata(item: &Item) -> Metadata {
 }
 
 /// The fault as a status. Where HTTP clients get no facts with it, these get the error's name.
-fn told(fault: &Fault) -> Status {
+fn told(lane: &Lane, fault: &Fault) -> Status {
     let name = match fault.kind {
         Kind::DeleteMany(_) => "ERR_STATE_BULK_DELETE",
         kind => kind.error_code(),
     };
-    told_as(fault, name)
+    told_as(lane, fault, name)
 }
 
-fn told_as(fault: &Fault, name: &str) -> Status {
-    let status = Status::new(fault.kind.code(), fault.message.clone());
+fn told_as(lane: &Lane, fault: &Fault, name: &'static str) -> Status {
+    // Another grouping than over HTTP, as the reference has it.
+    let category = Category::State;
+    lane.metrics.error(ErrorCode { category, name });
+    let message = fault.long_message.as_ref().unwrap_or(&fault.message);
+    let status = Status::new(fault.kind.code(), message.clone());
     let details = fault.kind.details();
     if details.is_empty() {
         return status.with("ErrorInfo", &error_info(name));

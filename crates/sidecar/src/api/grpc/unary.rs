@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Request, Response, header};
 use outrider_wire::grpc::{Code, FrameError, parse_timeout};
-use prost::Message;
+use prost::{DecodeError, Message};
 
 use super::Status;
 use crate::{
@@ -34,8 +34,10 @@ pub(super) async fn serve<Q, A, F>(
 {
     let (parts, recv) = req.into_parts();
     let work = async {
-        let message = read(lane, recv).await?;
-        handle(message).await
+        let message = read(lane, &parts.headers, recv).await?;
+        let answer = handle(message).await?;
+        check_length(lane, answer.encoded_len())?;
+        Ok(answer)
     };
     let work = async {
         match deadline(&parts.headers) {
@@ -78,29 +80,62 @@ pub(super) async fn unless_reset<T>(
     .await
 }
 
+/// Refuses an answer that clients would not take.
+pub(super) fn check_length(lane: &Lane, length: usize) -> Result<(), Status> {
+    let limit = lane.shared.limits.message;
+    if length <= limit {
+        return Ok(());
+    }
+    let text = format!("grpc: trying to send message larger than max ({length} vs. {limit})");
+    Err(Status::new(Code::ResourceExhausted, text))
+}
+
 /// The one message of a request.
-pub(super) async fn read<M: Message + Default>(lane: &Lane, recv: RecvStream) -> Result<M, Status> {
+pub(super) async fn read<M: Message + Default>(
+    lane: &Lane,
+    headers: &HeaderMap,
+    recv: RecvStream,
+) -> Result<M, Status> {
     let mut messages = Messages::new(recv, lane.shared.limits.message);
     match poll_fn(|cx| messages.poll_next(cx)).await {
-        Some(Ok(message)) => M::decode(message).map_err(|_| {
-            let text =
-                "grpc: error unmarshalling request: proto: cannot parse invalid wire-format data";
-            Status::new(Code::Internal, text)
-        }),
-        Some(Err(MessageError::Frame(error))) => {
-            let code = match error {
-                FrameError::TooLarge { .. } => Code::ResourceExhausted,
-                FrameError::Compressed => Code::Unimplemented,
-                FrameError::Flag(_) => Code::Internal,
-            };
-            Err(Status::new(code, error.to_string()))
-        }
+        Some(Ok(message)) => M::decode(message).map_err(|error| undecodable(&error)),
+        Some(Err(MessageError::Frame(error))) => Err(unreadable(error, headers)),
         Some(Err(error)) => Err(Status::new(Code::Canceled, error.to_string())),
         None => Err(Status::new(
             Code::Internal,
             "grpc: the request has no message",
         )),
     }
+}
+
+/// In the words that grpc-go has for it.
+fn undecodable(error: &DecodeError) -> Status {
+    // There is no other way to ask.
+    let why = if error.to_string().contains("not UTF-8") {
+        "string field contains invalid UTF-8"
+    } else {
+        "proto: cannot parse invalid wire-format data"
+    };
+    let text = format!("grpc: error unmarshalling request: {why}");
+    Status::new(Code::Internal, text)
+}
+
+fn unreadable(error: FrameError, headers: &HeaderMap) -> Status {
+    let code = match error {
+        FrameError::TooLarge { .. } => Code::ResourceExhausted,
+        FrameError::Compressed => {
+            let encoding = headers.get("grpc-encoding").map(HeaderValue::as_bytes);
+            let encoding = String::from_utf8_lossy(encoding.unwrap_or_default());
+            if !matches!(&*encoding, "" | "identity") {
+                let name = outrider_core::quote::quote(&encoding);
+                let text = format!("grpc: Decompressor is not installed for grpc-encoding {name}");
+                return Status::new(Code::Unimplemented, text);
+            }
+            Code::Internal
+        }
+        FrameError::Flag(_) => Code::Internal,
+    };
+    Status::new(code, error.to_string())
 }
 
 /// Answers with a message and the status OK.

@@ -3,24 +3,28 @@
 use outrider_core::path::query_unescape_or_keep;
 
 use super::Answer;
-use crate::{call::fault::error_body, ready::Part, shared::Shared};
+use crate::{
+    metrics::{Category, ErrorCode},
+    ready::Part,
+    shared::Shared,
+};
 
 /// Whether everything is up, and whether this is the sidecar of the app that is asked for.
 pub(super) fn healthz(shared: &Shared, query: &str) -> Answer {
     let missing = shared.ready.missing();
     if !missing.is_empty() {
         let message = format!("dapr is not ready: [{}]", missing.join(" "));
-        return Answer::json(500, error_body("ERR_HEALTH_NOT_READY", &message));
+        return Answer::error(500, named("ERR_HEALTH_NOT_READY"), &message);
     }
     let asked = query.split('&').find_map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (name == "appid").then(|| query_unescape_or_keep(value).into_owned())
     });
     match asked {
-        Some(id) if id != *shared.plan.app_id => Answer::json(
-            500,
-            error_body("ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match"),
-        ),
+        Some(id) if id != *shared.plan.app_id => {
+            let error = named("ERR_HEALTH_APPID_NOT_MATCH");
+            Answer::error(500, error, "dapr app-id does not match")
+        }
         _ => Answer::empty(204),
     }
 }
@@ -30,9 +34,13 @@ pub(super) fn outbound(shared: &Shared) -> Answer {
     if shared.ready.is_up(Part::Outbound) {
         return Answer::empty(204);
     }
-    let body = error_body(
-        "ERR_OUTBOUND_HEALTH_NOT_READY",
-        "dapr outbound is not ready",
-    );
-    Answer::json(500, body)
+    let error = named("ERR_OUTBOUND_HEALTH_NOT_READY");
+    Answer::error(500, error, "dapr outbound is not ready")
+}
+
+fn named(name: &'static str) -> ErrorCode {
+    ErrorCode {
+        category: Category::Health,
+        name,
+    }
 }

@@ -11,7 +11,7 @@ use outrider_wire::{Fields, envelope::Verb, http1::Framing};
 
 use super::{Answer, Asked, record::Record};
 use crate::{
-    call::{Body, BodyError, Call, Fault, Kind, Reply, Target, body::prefixed},
+    call::{Body, BodyError, Call, Fault, Kind, Reply, Target, body::prefixed, fault::FAILED_CALL},
     http1::Sizing,
     inbound::{TIMING, push_timing},
     lane::Lane,
@@ -169,6 +169,7 @@ async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Result<Answer, B
             body,
             sizing: Sizing::Chunked,
             close: false,
+            error: None,
         });
     }
     if !has_type {
@@ -185,6 +186,8 @@ async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Result<Answer, B
         body,
         sizing: Sizing::Length,
         close: status == 101,
+        // The reference counts what an app refuses as if it had failed.
+        error: Some(FAILED_CALL),
     })
 }
 
@@ -216,6 +219,7 @@ fn refuse(fault: &Fault, shown: &str, made: Option<(&str, &Outcome, Duration)>) 
         facts.push_str(&format!("; elapsed={}ms", elapsed.as_millis()));
     }
     answer.fields.push(FAULT_HEADER, facts.as_bytes());
+    answer.error = Some(FAILED_CALL);
     // A body that failed on its way in has left the connection in the middle of it.
     answer.close = fault.kind == Kind::BadBody;
     answer

@@ -2,13 +2,19 @@
 
 use super::Answer;
 use crate::{
-    call::{Body, BodyError, fault::error_body},
+    call::{Body, BodyError},
+    metrics::{Category, ErrorCode},
     ready::Part,
     shared::Shared,
 };
 
 /// Longest value taken; the reference takes what its body limit allows.
 const VALUE_LIMIT: usize = 4 * 1024 * 1024;
+
+const BODY_READ: ErrorCode = ErrorCode {
+    category: Category::Common,
+    name: "ERR_BODY_READ",
+};
 
 /// The document.
 pub(super) fn read(shared: &Shared) -> Answer {
@@ -23,7 +29,7 @@ pub(super) async fn write(shared: &Shared, key: String, body: Body) -> Answer {
         Err(error) => {
             let error = error.err().unwrap_or(BodyError::TooLarge);
             let message = format!("failed to read request body: {error}");
-            let mut answer = Answer::json(400, error_body("ERR_BODY_READ", &message));
+            let mut answer = Answer::error(400, BODY_READ, &message);
             answer.close = true;
             return answer;
         }
@@ -33,5 +39,5 @@ pub(super) async fn write(shared: &Shared, key: String, body: Body) -> Answer {
         return Answer::empty(204);
     }
     let message = "failed to read request body: the values set so far leave no room for it";
-    Answer::json(400, error_body("ERR_BODY_READ", message))
+    Answer::error(400, BODY_READ, message)
 }

@@ -60,11 +60,7 @@ impl Handler for Public {
             Route::HealthzOutbound => health::outbound(shared),
             Route::Metadata => metadata::read(shared),
             Route::PutMetadata(key) => metadata::write(shared, key, asked.req.body).await,
-            Route::WrongMethod => {
-                let mut answer = Answer::empty(405);
-                answer.fields.push(b"Allow", b"GET");
-                answer
-            }
+            Route::WrongMethod(allowed) => Answer::wrong_method(allowed),
             _ => Answer::text(404, "404 page not found"),
         };
         record.sealed(answer)

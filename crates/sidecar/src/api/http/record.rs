@@ -94,6 +94,9 @@ impl Record {
     /// The answer with this record attached.
     pub(super) fn sealed(mut self, answer: Answer) -> Response<Option<Self>> {
         self.status = answer.status;
+        if let Some(error) = answer.error {
+            self.lane.metrics.error(error);
+        }
         finish(answer, Some(self))
     }
 

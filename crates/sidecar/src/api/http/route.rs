@@ -18,8 +18,8 @@ pub(crate) enum Route {
     State(String, Wish),
     /// The invoke URL, and everything that matches nothing else.
     Invoke,
-    /// A known path under another method, where nothing is invoked.
-    WrongMethod,
+    /// A known path under another method than these, where nothing is invoked.
+    WrongMethod(&'static [&'static str]),
     /// No such path, where nothing is invoked.
     Nothing,
 }
@@ -40,7 +40,7 @@ impl Route {
         match known {
             Some(Ok(route)) => route,
             _ if routes.invoke => Self::Invoke,
-            Some(Err(OtherMethod)) => Self::WrongMethod,
+            Some(Err(allowed)) => Self::WrongMethod(allowed),
             None => Self::Nothing,
         }
     }
@@ -59,7 +59,7 @@ impl Route {
             Self::State(_, Wish::Bulk) => "GetBulkState",
             Self::State(_, Wish::Transaction) => "ExecuteStateTransaction",
             Self::State(_, Wish::Query) => "QueryStateAlpha1",
-            Self::Invoke | Self::WrongMethod | Self::Nothing => "InvokeService",
+            Self::Invoke | Self::WrongMethod(_) | Self::Nothing => "InvokeService",
         }
     }
 
@@ -69,38 +69,41 @@ impl Route {
     }
 }
 
-/// A known path under a method that it does not have.
-struct OtherMethod;
+/// A route; the methods of a known path where the one asked for is none of them.
+type Known = Option<Result<Route, &'static [&'static str]>>;
 
-type Known = Option<Result<Route, OtherMethod>>;
+const GET: &[&str] = &["GET"];
+const POST: &[&str] = &["POST"];
+const PUT: &[&str] = &["PUT"];
+const WRITE: &[&str] = &["POST", "PUT"];
 
 /// Paths below `/v1.0/`.
 fn v1(method: &str, path: &str, routes: &Routes) -> Known {
-    let (expected, route) = match path {
-        "healthz" => ("GET", Route::Healthz),
-        "healthz/outbound" => ("GET", Route::HealthzOutbound),
-        "metadata" if routes.metadata => ("GET", Route::Metadata),
-        "shutdown" if routes.shutdown => ("POST", Route::Shutdown),
+    let (methods, route) = match path {
+        "healthz" => (GET, Route::Healthz),
+        "healthz/outbound" => (GET, Route::HealthzOutbound),
+        "metadata" if routes.metadata => (GET, Route::Metadata),
+        "shutdown" if routes.shutdown => (POST, Route::Shutdown),
         _ => match path.split_once('/')? {
             ("metadata", key) if routes.metadata && is_segment(key) => {
-                ("PUT", Route::PutMetadata(unescaped(key)))
+                (PUT, Route::PutMetadata(unescaped(key)))
             }
             ("state", rest) if routes.state => return state(method, rest),
             _ => return None,
         },
     };
-    Some(if expected == method {
+    Some(if methods.contains(&method) {
         Ok(route)
     } else {
-        Err(OtherMethod)
+        Err(methods)
     })
 }
 
 /// Paths below `/v1.0/state/`. Which of them are no keys is decided before they are unescaped.
 fn state(method: &str, path: &str) -> Known {
-    let is_write = matches!(method, "POST" | "PUT");
-    let (store, wish) = match path.split_once('/') {
-        None => (path, is_write.then_some(Wish::Save)),
+    let is_write = WRITE.contains(&method);
+    let (store, methods, wish) = match path.split_once('/') {
+        None => (path, WRITE, is_write.then_some(Wish::Save)),
         Some((store, key)) if is_segment(key) => {
             let wish = match (method, key) {
                 ("GET", _) => Some(Wish::Get(unescaped(key))),
@@ -109,7 +112,11 @@ fn state(method: &str, path: &str) -> Known {
                 (_, "transaction") if is_write => Some(Wish::Transaction),
                 _ => None,
             };
-            (store, wish)
+            let methods: &[_] = match key {
+                "bulk" | "transaction" => &["POST", "PUT", "GET", "DELETE"],
+                _ => &["GET", "DELETE"],
+            };
+            (store, methods, wish)
         }
         Some(_) => return None,
     };
@@ -117,7 +124,7 @@ fn state(method: &str, path: &str) -> Known {
         return None;
     }
     let route = wish.map(|wish| Route::State(unescaped(store), wish));
-    Some(route.ok_or(OtherMethod))
+    Some(route.ok_or(methods))
 }
 
 /// Paths below `/v1.0-alpha1/`.
@@ -126,9 +133,10 @@ fn query(method: &str, path: &str) -> Known {
     if !is_segment(store) {
         return None;
     }
-    Some(match method {
-        "POST" | "PUT" => Ok(Route::State(unescaped(store), Wish::Query)),
-        _ => Err(OtherMethod),
+    Some(if WRITE.contains(&method) {
+        Ok(Route::State(unescaped(store), Wish::Query))
+    } else {
+        Err(WRITE)
     })
 }
 
@@ -189,7 +197,7 @@ mod tests {
         );
         assert_eq!(
             Route::of("POST", "/v1.0/healthz", &routes),
-            Route::WrongMethod
+            Route::WrongMethod(&["GET"])
         );
         let routes = Routes {
             metadata: false,
@@ -248,10 +256,21 @@ mod tests {
             invoke: false,
             ..ALL
         };
-        assert_eq!(
-            Route::of("GET", "/v1.0/state/s", &routes),
-            Route::WrongMethod
-        );
+        for (method, path, allowed) in [
+            ("GET", "/v1.0/state/s", &["POST", "PUT"][..]),
+            ("PATCH", "/v1.0/state/s/k", &["GET", "DELETE"]),
+            (
+                "HEAD",
+                "/v1.0/state/s/bulk",
+                &["POST", "PUT", "GET", "DELETE"],
+            ),
+            ("GET", "/v1.0/shutdown", &["POST"]),
+            ("GET", "/v1.0-alpha1/state/s/query", &["POST", "PUT"]),
+            ("GET", "/v1.0/metadata/k", &["PUT"]),
+        ] {
+            let route = Route::of(method, path, &routes);
+            assert_eq!(route, Route::WrongMethod(allowed), "{method} {path}");
+        }
         assert_eq!(
             Route::of("GET", "/v1.0/state/s/a/b", &routes),
             Route::Nothing

@@ -8,6 +8,8 @@ mod go_print;
 mod query;
 mod transaction;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use outrider_state::{Delete, Get, Metadata, Operation, Options};
 
@@ -52,8 +54,6 @@ pub(super) async fn state(lane: &Lane, asked: Asked, store: &str, wish: Wish) ->
         Err(fault) => Err(fault.into()),
     };
     answered.unwrap_or_else(|Refused { fault, close }| {
-        let kind = fault.kind;
-        lane.metrics.error_code(kind.category(), kind.error_code());
         let mut answer = encode::fault(&fault, own_id);
         answer.close = close;
         answer
@@ -68,8 +68,7 @@ async fn answer(state: &State<'_>, asked: Asked, wish: Wish) -> Result<Answer, R
         Wish::Get(key) => {
             let get = Get {
                 key,
-                consistency: consistency(),
-                metadata,
+                metadata: metadata.into(),
             };
             return Ok(encode::item(state.get(get).await?));
         }
@@ -92,8 +91,8 @@ async fn answer(state: &State<'_>, asked: Asked, wish: Wish) -> Result<Answer, R
         Wish::Transaction => transact(state, req.body, &metadata).await?,
         Wish::Query => {
             let before = "failed to read request body: ";
-            collect(state, req.body, Kind::BodyUnread, before).await?;
-            return Err(state.query_unsupported().into());
+            let body = collect(state, req.body, Kind::BodyUnread, before).await?;
+            return Err(state.query(&body).into());
         }
     }
     Ok(Answer::empty(204))
@@ -121,10 +120,10 @@ async fn bulk(state: &State<'_>, body: Body, metadata: Metadata) -> Result<Answe
     let body = collect(state, body, Kind::Malformed, UNREADABLE).await?;
     let mut bulk = bodies::bulk(&body).map_err(|error| unreadable(state, error))?;
     override_with(&mut bulk.metadata, &metadata);
+    let metadata = Arc::new(bulk.metadata);
     let gets = bulk.keys.iter().map(|key| Get {
         key: key.clone(),
-        consistency: String::new(),
-        metadata: bulk.metadata.clone(),
+        metadata: Arc::clone(&metadata),
     });
     let found = state.get_many(gets.collect()).await?;
     Ok(encode::items(&bulk.keys, found))

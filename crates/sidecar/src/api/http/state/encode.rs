@@ -9,6 +9,7 @@ use outrider_state::Item;
 use super::Answer;
 use crate::{
     call::Body,
+    metrics::ErrorCode,
     state::{Fault, Found, Kind, fault::Detail, time_text},
 };
 
@@ -101,7 +102,12 @@ pub(super) fn fault(fault: &Fault, own_id: Option<&str>) -> Answer {
         out.push(b']');
     }
     out.push(b'}');
-    Answer::json(fault.kind.status(), out)
+    let mut answer = Answer::json(fault.kind.status(), out);
+    answer.error = Some(ErrorCode {
+        category: fault.kind.category(),
+        name: fault.kind.error_code(),
+    });
+    answer
 }
 
 fn push_detail(

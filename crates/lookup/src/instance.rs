@@ -8,14 +8,14 @@ mod ejection;
 mod latency;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::table::Listing;
+pub(crate) use ejection::Ejected;
 use ejection::{Ejection, Reason};
 use latency::Latency;
 
@@ -25,24 +25,35 @@ use latency::Latency;
 /// so what was learned about it is kept.
 pub struct Instance {
     listing: Listing,
-    source: Mutex<&'static str>,
+    listed: Mutex<Listed>,
     epoch: Instant,
     in_flight: AtomicU32,
     latency: Latency,
     ejection: Ejection,
-    on_eject: Arc<Notify>,
+    /// An attempt has failed since the prober last looked.
+    failed: AtomicBool,
+    ejected: Arc<Ejected>,
+}
+
+/// How the table lists an instance now.
+struct Listed {
+    source: &'static str,
+    /// The sets it is chosen from; none once it has left the table.
+    among: Vec<Weak<Instances>>,
 }
 
 impl Instance {
-    pub(crate) fn new(listing: Listing, source: &'static str, on_eject: Arc<Notify>) -> Self {
+    pub(crate) fn new(listing: Listing, source: &'static str, ejected: Arc<Ejected>) -> Self {
+        let among = Vec::new();
         Self {
             listing,
-            source: Mutex::new(source),
+            listed: Mutex::new(Listed { source, among }),
             epoch: Instant::now(),
             in_flight: AtomicU32::new(0),
             latency: Latency::default(),
             ejection: Ejection::default(),
-            on_eject,
+            failed: AtomicBool::new(false),
+            ejected,
         }
     }
 
@@ -68,11 +79,38 @@ impl Instance {
 
     /// The source of highest rank that lists it now.
     pub fn source(&self) -> &'static str {
-        *self.source.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listed().source
     }
 
     pub(crate) fn set_source(&self, source: &'static str) {
-        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = source;
+        self.listed().source = source;
+    }
+
+    /// It is chosen from no set any more.
+    pub(crate) fn leave_sets(&self) {
+        self.listed().among.clear();
+    }
+
+    pub(crate) fn enter_set(&self, set: &Arc<Instances>) {
+        self.listed().among.push(Arc::downgrade(set));
+    }
+
+    /// The sets that it is chosen from; none once it has left the table.
+    pub(crate) fn among(&self) -> Vec<Arc<Instances>> {
+        let listed = self.listed();
+        listed.among.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn listed(&self) -> MutexGuard<'_, Listed> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether calls can do without it: another instance of its app is in the choice.
+    pub fn is_dispensable(&self) -> bool {
+        let is_other = |it: &Arc<Self>| !std::ptr::eq(Arc::as_ptr(it), self);
+        let sets = self.among();
+        let mut beside = sets.iter().flat_map(|set| set.all());
+        beside.any(|it| is_other(it) && !it.is_ejected())
     }
 
     /// Counts a request as in flight until the guard is dropped.
@@ -90,19 +128,38 @@ impl Instance {
 
     /// Takes one answer's time into the moving average.
     pub fn record_latency(&self, elapsed: Duration, now: Instant) {
-        self.latency.record(elapsed, self.millis(now));
+        self.latency
+            .record(elapsed, self.millis(now), self.in_flight());
     }
 
-    /// The moving average of answer times; it fades when no answers come. `None` before the first.
+    /// The moving average of answer times; it fades while nothing is asked. `None` before the
+    /// first.
     pub fn latency(&self, now: Instant) -> Option<Duration> {
-        self.latency.at(self.millis(now))
+        self.latency.at(self.millis(now), self.in_flight())
+    }
+
+    /// How long requests have been in flight without any answer.
+    fn silence(&self, now: Instant) -> Duration {
+        self.latency.silence(self.millis(now), self.in_flight())
+    }
+
+    /// A call will be sent to it.
+    fn note_sent(&self, now: Instant) {
+        self.latency.sent(self.millis(now));
     }
 
     /// Takes it out of the choice because a connection to it failed. Reports that arrive during
     /// the pause count as the same failure, so a burst of them does not lengthen it.
-    pub fn eject(&self, now: Instant) {
-        self.ejection.eject(Reason::Connection, self.millis(now));
-        self.on_eject.notify_one();
+    pub fn eject(self: &Arc<Self>, now: Instant) {
+        if self.ejection.eject(Reason::Connection, self.millis(now)) {
+            self.failed.store(true, Ordering::Relaxed);
+            self.ejected.add(self);
+        }
+    }
+
+    /// Whether an attempt has failed since this was asked last.
+    pub(crate) fn take_failed(&self) -> bool {
+        self.failed.swap(false, Ordering::Relaxed)
     }
 
     /// Takes it out of the choice because its sidecar answers that the app can't be reached. No
@@ -159,9 +216,13 @@ impl Instance {
     }
 
     fn millis(&self, now: Instant) -> u64 {
-        let since = now.saturating_duration_since(self.epoch).as_millis();
-        u64::try_from(since).unwrap_or(u64::MAX)
+        millis_since(self.epoch, now)
     }
+}
+
+fn millis_since(epoch: Instant, now: Instant) -> u64 {
+    let since = now.saturating_duration_since(epoch).as_millis();
+    u64::try_from(since).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Instance {
@@ -199,11 +260,44 @@ impl Drop for InFlightGuard {
 pub struct Instances {
     all: Vec<Arc<Instance>>,
     generation: u64,
+    epoch: Instant,
+    /// When a call last chose from it, in milliseconds since the epoch, give or take
+    /// [`ASKED_STEP_MS`].
+    asked: AtomicU64,
 }
 
 impl Instances {
     pub(crate) fn new(all: Vec<Arc<Instance>>, generation: u64) -> Self {
-        Self { all, generation }
+        Self {
+            all,
+            generation,
+            epoch: Instant::now(),
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether no call has chosen from it for a while.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        let asked = self.asked.load(Ordering::Relaxed);
+        self.millis(now).saturating_sub(asked) >= IDLE_MS
+    }
+
+    /// A call chooses from it. Seldom more than a comparison.
+    fn note_asked(&self, now: Instant) {
+        let now_ms = self.millis(now);
+        let before = self.asked.load(Ordering::Relaxed);
+        if now_ms < before + ASKED_STEP_MS {
+            return;
+        }
+        self.asked.store(now_ms, Ordering::Relaxed);
+        if let Some(first) = self.all.first().filter(|_| now_ms >= before + IDLE_MS) {
+            // Those that were left alone meanwhile are to be tried again.
+            first.ejected.changed.notify_one();
+        }
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        millis_since(self.epoch, now)
     }
 
     /// All of them, highest-ranked source first.
@@ -221,6 +315,11 @@ impl Instances {
             && self.all.iter().zip(others).all(|(a, b)| Arc::ptr_eq(a, b))
     }
 }
+
+/// Ejected instances of an app that nobody has called for so long are left alone.
+const IDLE_MS: u64 = 60_000;
+/// Calls that come faster than this don't write to the memory that the lanes share.
+const ASKED_STEP_MS: u64 = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -242,7 +341,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_ejection_ends_with_a_success() {
         let listing = Listing::new(None, "app", "127.0.0.1:1");
-        let instance = Instance::new(listing, "static", Arc::default());
+        let instance = Arc::new(Instance::new(listing, "static", Arc::default()));
         let now = Instant::now();
         instance.eject(now);
         assert!(instance.is_ejected());

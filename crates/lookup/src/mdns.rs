@@ -10,6 +10,7 @@ mod error;
 mod hearing;
 mod interfaces;
 mod node;
+mod pace;
 mod packet;
 mod querier;
 mod socket;
@@ -93,6 +94,7 @@ impl Mdns {
             source: self.source,
             table: self.table,
             querier: Querier::default(),
+            published: None,
         };
         run.run(self.asked).await;
     }
@@ -121,7 +123,7 @@ impl Announcer {
         if !self.node.net.borrow().interfaces.is_empty() {
             self.node.tell();
             // Before anybody can be told that we are ready.
-            self.node.announce_due(now);
+            self.node.speak(now);
         }
         self.node.wake.notify_one();
         let node = Rc::clone(&self.node);
@@ -141,6 +143,8 @@ struct Run {
     source: SourceHandle,
     table: Table,
     querier: Querier,
+    /// When the table was last told.
+    published: Option<Instant>,
 }
 
 impl Run {
@@ -150,12 +154,16 @@ impl Run {
         looks.tick().await;
         let mut buffer = vec![0; LONGEST_MESSAGE];
         loop {
-            let next = [self.querier.next_due(), self.node.next_announcement()];
+            let next = [
+                self.querier.next_due(),
+                self.node.next_due(),
+                self.publication_due(),
+            ];
             let next = next.into_iter().flatten().min();
-            let sockets = self.node.net.borrow().sockets.clone();
+            let sockets = Rc::clone(&self.node.net.borrow().sockets);
             let node = Rc::clone(&self.node);
             tokio::select! {
-                (length, from) = receive(sockets.as_deref(), &mut buffer) => {
+                (length, from) = receive(&sockets, &mut buffer) => {
                     self.received(&buffer[..length], from);
                 }
                 Some(query) = asked.next() => self.ask(&query),
@@ -176,25 +184,37 @@ impl Run {
     /// Sends what is due and tells the table what changed.
     fn step(&mut self) {
         let now = Instant::now();
-        self.node.announce_due(now);
+        self.node.speak(now);
         for app_id in self.querier.due(now) {
             if let Some(question) = packet::question(&app_id) {
                 self.node.net.borrow().multicast(&question, |_| true);
             }
         }
-        if let Some(listings) = self.querier.take_changes() {
+        let may_publish = self.published.is_none_or(|last| last + PUBLISH_GAP <= now);
+        if may_publish && let Some(listings) = self.querier.take_changes() {
             self.source.replace_all(listings);
+            self.published = Some(now);
         }
     }
 
+    /// When the table is to be told of changes; strangers could make it many times a second.
+    fn publication_due(&self) -> Option<Instant> {
+        let last = self.published.filter(|_| self.querier.has_changes());
+        last.map(|last| last + PUBLISH_GAP)
+    }
+
     fn received(&mut self, bytes: &[u8], from: SocketAddr) {
+        if !self.node.net.borrow().is_near(from) {
+            return;
+        }
         let Some(message) = hearing::read(bytes) else {
             return;
         };
-        self.node.answer(&message, from);
+        let now = Instant::now();
+        self.node.answer(&message, from, now);
         let from_here = interfaces::is_ours(&self.node.net.borrow().interfaces, from.ip());
         for heard in hearing::instances(&message, from, from_here) {
-            self.querier.hear(heard, Instant::now());
+            self.querier.hear(heard, now);
         }
     }
 
@@ -214,10 +234,7 @@ impl Run {
     }
 }
 
-async fn receive(sockets: Option<&Sockets>, buffer: &mut [u8]) -> (usize, SocketAddr) {
-    let Some(sockets) = sockets else {
-        return pending().await;
-    };
+async fn receive(sockets: &Sockets, buffer: &mut [u8]) -> (usize, SocketAddr) {
     loop {
         match sockets.receive(buffer).await {
             Ok(received) => return received,
@@ -237,6 +254,8 @@ async fn until(due: Option<Instant>) {
     }
 }
 
+/// Shorter than anybody notices, long enough that telling costs little.
+const PUBLISH_GAP: Duration = Duration::from_millis(10);
 const AFTER_ERROR: Duration = Duration::from_millis(10);
 /// The longest message mDNS allows, headers of lower layers included.
 const LONGEST_MESSAGE: usize = 9_000;
@@ -252,6 +271,23 @@ mod tests {
         let port = Error::Port(io::ErrorKind::AddrInUse.into()).to_string();
         assert!(port.contains("address in use"), "{port}");
         assert!(port.contains("ss -ulpn sport = :5353"), "{port}");
+        let half = Error::half_port(socket::Family::V4, io::ErrorKind::AddrInUse.into());
+        let half = half.to_string();
+        assert!(
+            half.starts_with("UDP port 5353 cannot be opened for IPv4: address in use; until then")
+        );
+        assert!(half.contains("announced by IPv6 only"), "{half}");
+        assert!(half.contains("ss -ulpn sport = :5353"), "{half}");
+        let deaf = |others| Error::Deaf {
+            interface: "m20".into(),
+            others,
+            family: "IPv4",
+            cause: io::ErrorKind::OutOfMemory.into(),
+        };
+        let (one, many) = (deaf(0).to_string(), deaf(59).to_string());
+        assert!(one.starts_with("network interface m20 cannot be listened to by IPv4: "));
+        assert!(many.starts_with("network interface m20, and 59 more, cannot be"));
+        assert!(many.contains("net.ipv4.igmp_max_memberships"));
         let none = Error::NoInterface(vec!["eth0: no buffer space".into()]).to_string();
         assert!(
             none.starts_with("no network interface takes part in mDNS (eth0: no buffer space);")
@@ -283,7 +319,7 @@ mod tests {
     async fn what_is_dropped_is_announced_no_more() {
         let announcer = announcer();
         let announcement = announcer.announce(packet::tests::service()).unwrap();
-        assert!(announcer.node.next_announcement().is_some());
+        assert!(announcer.node.next_due().is_some());
         drop(announcement);
         assert!(announcer.node.announced.borrow().is_none());
     }

@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::instance::Instances;
+use crate::instance::{Ejected, Instances};
 use asked::Asks;
 use feed::Feeds;
 
@@ -43,7 +43,7 @@ struct Inner {
     generation: AtomicU64,
     changed: watch::Sender<u64>,
     asks: Asks,
-    on_eject: Arc<Notify>,
+    ejected: Arc<Ejected>,
 }
 
 impl Default for Inner {
@@ -54,7 +54,7 @@ impl Default for Inner {
             generation: AtomicU64::new(0),
             changed: watch::Sender::new(0),
             asks: Asks::default(),
-            on_eject: Arc::default(),
+            ejected: Arc::default(),
         }
     }
 }
@@ -191,7 +191,7 @@ impl Table {
     /// Makes what the feeds say visible, if it differs from what is visible.
     fn publish(&self, feeds: &mut Feeds) {
         let old = self.inner.current.load();
-        let Some(next) = feeds.compile(&old, &self.inner.on_eject) else {
+        let Some(next) = feeds.compile(&old, &self.inner.ejected) else {
             return;
         };
         let generation = next.generation();

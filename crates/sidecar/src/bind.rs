@@ -35,10 +35,7 @@ pub(crate) enum Error {
         flag: &'static str,
     },
     /// A Unix socket could not be made.
-    #[error(
-        "failed to start {server}: listen unix {path}: bind: {cause} (remove the file if no \
-         other sidecar uses it)"
-    )]
+    #[error("failed to start {server}: listen unix {path}: bind: {cause} ({cure})")]
     Unix {
         /// The server's name.
         server: &'static str,
@@ -46,6 +43,8 @@ pub(crate) enum Error {
         path: PathBuf,
         /// What the system says.
         cause: String,
+        /// What to do.
+        cure: &'static str,
     },
 }
 
@@ -212,6 +211,11 @@ pub(crate) fn bind_unix(server: &'static str, path: &Path) -> Result<UnixBound, 
         Err(cause) => Err(Error::Unix {
             server,
             path: path.to_owned(),
+            cure: match cause.kind() {
+                io::ErrorKind::NotFound => "make the folder first",
+                io::ErrorKind::AddrInUse => "remove the file if no other sidecar uses it",
+                _ => "name another folder with --unix-domain-socket",
+            },
             cause: text(&cause),
         }),
     }
@@ -249,5 +253,7 @@ mod tests {
         assert!(bind_unix("test", &path).is_err());
         drop(bound);
         assert!(!path.exists());
+        let error = bind_unix("test", &dir.path().join("no/x.socket")).unwrap_err();
+        assert!(error.to_string().ends_with("(make the folder first)"));
     }
 }

@@ -22,6 +22,7 @@ impl Instances {
         avoid: &[Arc<Instance>],
         now: Instant,
     ) -> Option<Arc<Instance>> {
+        self.note_asked(now);
         let open = || self.all().iter().filter(|it| !is_avoided(it, avoid));
         let healthy = || open().filter(|it| !it.is_ejected());
         let chosen = match healthy().count() {
@@ -41,6 +42,7 @@ impl Instances {
         chosen
             .or_else(|| open().find(|it| it.try_probe(now)))
             .or_else(|| open().min_by(|a, b| due_first(a, b)))
+            .inspect(|it| it.note_sent(now))
             .map(Arc::clone)
     }
 
@@ -49,6 +51,7 @@ impl Instances {
     pub fn trial(&self, avoid: &[Arc<Instance>], now: Instant) -> Option<Arc<Instance>> {
         let mut open = self.all().iter().filter(|it| !is_avoided(it, avoid));
         open.find(|it| it.is_set_aside() && it.try_probe(now))
+            .inspect(|it| it.note_sent(now))
             .map(Arc::clone)
     }
 }
@@ -65,9 +68,9 @@ fn cheaper<'a>(
     now: Instant,
 ) -> &'a Arc<Instance> {
     let (of_first, of_second) = match (first.latency(now), second.latency(now)) {
-        (Some(a), Some(b)) => (cost(first, a), cost(second, b)),
-        // One was never measured: only the queues compare.
-        _ => (cost(first, LEVEL), cost(second, LEVEL)),
+        (Some(a), Some(b)) => (cost(first, a, now), cost(second, b, now)),
+        // One was never measured: only the queues compare, and the silences.
+        _ => (cost(first, LEVEL, now), cost(second, LEVEL, now)),
     };
     if of_second.saturating_mul(5) < of_first.saturating_mul(4) {
         second
@@ -76,8 +79,10 @@ fn cheaper<'a>(
     }
 }
 
-fn cost(instance: &Instance, latency: Duration) -> u128 {
-    latency.max(LEVEL).as_nanos() * (u128::from(instance.in_flight()) + 1)
+/// An instance that has been silent for longer than it usually takes is at least as slow as that.
+fn cost(instance: &Instance, latency: Duration, now: Instant) -> u128 {
+    let expected = latency.max(instance.silence(now)).max(LEVEL);
+    expected.as_nanos() * (u128::from(instance.in_flight()) + 1)
 }
 
 fn due_first(a: &Arc<Instance>, b: &Arc<Instance>) -> Ordering {
@@ -167,6 +172,45 @@ mod tests {
         assert!(shares(&set, now)[1] > 400);
         let _first_calls: Vec<_> = (0..3).map(|_| set.all()[1].begin()).collect();
         assert_eq!(shares(&set, now)[1], 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_instance_that_stops_answering_is_not_faster_for_that() {
+        let set = instances(2);
+        let mut now = Instant::now();
+        for it in set.all() {
+            it.record_latency(Duration::from_millis(100), now);
+        }
+        let mut rng = dice();
+        let hung = &set.all()[0];
+        let mut stuck = Vec::new();
+        for _ in 0..3_000 {
+            now += Duration::from_millis(10);
+            let chosen = set.choose(&mut rng, &[], now).unwrap();
+            match Arc::ptr_eq(&chosen, hung) {
+                true => stuck.push(chosen.begin()),
+                false => chosen.record_latency(Duration::from_millis(100), now),
+            }
+        }
+        assert!(stuck.len() <= 3, "{} calls went there", stuck.len());
+        // The callers give up: only one of the next calls finds out that nothing has changed.
+        stuck.clear();
+        now += Duration::from_secs(60);
+        set.all()[1].record_latency(Duration::from_millis(100), now);
+        for _ in 0..1_000 {
+            let chosen = set.choose(&mut rng, &[], now).unwrap();
+            if Arc::ptr_eq(&chosen, hung) {
+                stuck.push(chosen.begin());
+            }
+        }
+        assert_eq!(stuck.len(), 1);
+        stuck.clear();
+        hung.record_latency(Duration::from_millis(1), now);
+        assert_eq!(
+            shares(&set, now)[0],
+            1_000,
+            "an answer makes it whole again"
+        );
     }
 
     #[tokio::test(start_paused = true)]

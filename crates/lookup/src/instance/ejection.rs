@@ -5,6 +5,11 @@
 //! the reason. Time is handed in as milliseconds, so this reads no clock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::Notify;
+
+use super::Instance;
 
 /// Zero while the instance is in the choice, else an [`Out`] packed into the number.
 #[derive(Debug, Default)]
@@ -25,7 +30,8 @@ impl Ejection {
         Out::unpack(self.0.load(Ordering::Relaxed)).map(|out| out.reason)
     }
 
-    pub(crate) fn eject(&self, reason: Reason, now: u64) {
+    /// False if it was that already, and its pause goes on.
+    pub(crate) fn eject(&self, reason: Reason, now: u64) -> bool {
         self.update(|state| match Out::unpack(state) {
             None => Some(Out::paused(reason, 1, now)),
             // Another failure than the one that is known.
@@ -33,7 +39,7 @@ impl Ejection {
             // The others of the burst that noticed the same failure.
             Some(out) if !out.probing && now < out.until => None,
             Some(out) => Some(Out::paused(reason, out.step.saturating_add(1), now)),
-        });
+        })
     }
 
     /// True for one caller once the pause is over. A claim that is never answered expires, so a
@@ -132,6 +138,40 @@ impl Out {
             step: (state >> STEP_SHIFT) as u8,
             probing: state & 1 == 1,
         })
+    }
+}
+
+/// The ejected instances of a table, for whoever tries them again. Only failures write to it.
+#[derive(Debug, Default)]
+pub(crate) struct Ejected {
+    all: Mutex<Vec<Weak<Instance>>>,
+    /// There is something new to look at.
+    pub(crate) changed: Notify,
+}
+
+impl Ejected {
+    pub(super) fn add(&self, instance: &Arc<Instance>) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.iter().any(|it| it.as_ptr() == Arc::as_ptr(instance)) {
+            all.push(Arc::downgrade(instance));
+        }
+        drop(all);
+        self.changed.notify_one();
+    }
+
+    /// Those that a connection can bring back and that are still in the table. The others are
+    /// forgotten.
+    pub(crate) fn current(&self) -> Vec<Arc<Instance>> {
+        let mut current = Vec::new();
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|it| {
+            let instance = it.upgrade();
+            let instance = instance.filter(|it| it.needs_connection() && !it.among().is_empty());
+            let is_current = instance.is_some();
+            current.extend(instance);
+            is_current
+        });
+        current
     }
 }
 

@@ -19,6 +19,7 @@ use crate::table::Listing;
 pub(super) struct Querier {
     apps: HashMap<Box<str>, App>,
     changed: bool,
+    budget: Budget,
 }
 
 #[derive(Debug)]
@@ -96,13 +97,35 @@ impl Querier {
 
     /// Takes in what a message told.
     pub(super) fn hear(&mut self, heard: Heard, now: Instant) {
-        let total: usize = self.apps.values().map(|app| app.seen.len()).sum();
+        let Some(app) = self.apps.get_mut(&heard.app_id) else {
+            return;
+        };
+        if heard.gone {
+            self.changed |= app.forget(&heard, now);
+            return;
+        }
+        if !app.knows(heard.addr) {
+            self.make_place(&heard.app_id, now);
+        }
         if let Some(app) = self.apps.get_mut(&heard.app_id) {
-            let has_room = total < MOST_INSTANCES && app.seen.len() < MOST_PER_APP;
-            self.changed |= match heard.gone {
-                true => app.forget(&heard),
-                false => app.see(heard, has_room, now),
-            };
+            self.changed |= app.see(heard, now);
+        }
+    }
+
+    /// Gives up an instance if one more of that app would be too many: of the app itself, or of
+    /// the one that has the most.
+    fn make_place(&mut self, app_id: &str, now: Instant) {
+        let total: usize = self.apps.values().map(|app| app.seen.len()).sum();
+        let is_full = |app: &&mut App| app.seen.len() >= MOST_PER_APP;
+        let crowded = match self.apps.get_mut(app_id).filter(is_full) {
+            None if total >= MOST_INSTANCES => {
+                self.apps.values_mut().max_by_key(|app| app.seen.len())
+            }
+            full => full,
+        };
+        if let Some(app) = crowded {
+            app.drop_worst(now);
+            self.changed = true;
         }
     }
 
@@ -116,23 +139,45 @@ impl Querier {
         }
     }
 
-    /// Drops what has not been heard of, and says which ids to ask for now.
+    /// Drops what has not been heard of, and says which ids to ask for now. Not too many at once:
+    /// first come those that have instances, then those that were never asked for.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Box<str>> {
-        let mut ids = Vec::new();
+        let mut waiting = Vec::new();
         for (app_id, app) in &mut self.apps {
             let before = app.seen.len();
             app.seen.retain(|it| now < it.ends());
             self.changed |= app.seen.len() != before;
-            if app.is_due(now) {
-                ids.push(app_id.clone());
+            app.renew(now);
+            if let Some(search) = app.search
+                && let Some(at) = search.next().filter(|at| *at <= now)
+            {
+                let rank = (app.seen.is_empty(), search.done, at);
+                waiting.push((rank, app_id, app));
             }
         }
-        ids
+        let granted = self.budget.take(waiting.len(), now);
+        if granted < waiting.len() {
+            waiting.sort_by_key(|(rank, ..)| *rank);
+        }
+        let asked = waiting.into_iter().take(granted);
+        let asked = asked.map(|(_, app_id, app)| {
+            app.note_question(now);
+            app_id.clone()
+        });
+        asked.collect()
     }
 
     /// When [`due`](Self::due) has something to do.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.apps.values().filter_map(App::next_due).min()
+        let question = self.apps.values().filter_map(App::next_question).min();
+        let question = question.max(question.and(self.budget.next()));
+        let end = self.apps.values().filter_map(App::next_end).min();
+        question.into_iter().chain(end).min()
+    }
+
+    /// Whether [`take_changes`](Self::take_changes) has any.
+    pub(super) fn has_changes(&self) -> bool {
+        self.changed
     }
 
     /// Everything known, if it changed since the last time.
@@ -195,17 +240,32 @@ impl App {
         }
     }
 
+    fn knows(&self, addr: SocketAddr) -> bool {
+        self.seen.iter().any(|it| it.addr == addr)
+    }
+
+    /// Drops a doubted instance, or else the one that was heard of the longest ago. So strangers
+    /// can't keep the real ones out by having come first; those that were dropped for them are
+    /// asked for again.
+    fn drop_worst(&mut self, now: Instant) {
+        let rank = |it: &Seen| (it.doubted.is_none(), it.at);
+        let worst = (0..self.seen.len()).min_by_key(|at| rank(&self.seen[*at]));
+        if let Some(at) = worst {
+            let dropped = self.seen.swap_remove(at);
+            if dropped.doubted.is_none() {
+                self.search_anew(now);
+            }
+        }
+    }
+
     /// Whether that changes what is listed.
-    fn see(&mut self, heard: Heard, has_room: bool, now: Instant) -> bool {
+    fn see(&mut self, heard: Heard, now: Instant) -> bool {
         if let Some(seen) = self.seen.iter_mut().find(|it| it.addr == heard.addr) {
             seen.at = now;
             seen.doubted = None;
             let is_other = seen.process != heard.process;
             seen.process = heard.process;
             return is_other;
-        }
-        if !has_room {
-            return false;
         }
         if self.seen.is_empty() {
             // The answers of others may have been lost.
@@ -220,45 +280,93 @@ impl App {
         true
     }
 
-    fn forget(&mut self, heard: &Heard) -> bool {
-        let before = self.seen.len();
-        let is_meant = |it: &Seen| it.addr == heard.addr && it.process == heard.process;
-        self.seen.retain(|it| !is_meant(it));
-        self.seen.len() != before
+    /// Whether that changes what is listed. A goodbye of another process than the one that we know
+    /// there may be late, or we may have been told lies: ask.
+    fn forget(&mut self, heard: &Heard, now: Instant) -> bool {
+        let Some(at) = self.seen.iter().position(|it| it.addr == heard.addr) else {
+            return false;
+        };
+        if self.seen[at].process != heard.process {
+            self.doubt(&[heard.addr], now);
+            return false;
+        }
+        self.seen.remove(at);
+        true
     }
 
-    fn is_due(&mut self, now: Instant) -> bool {
+    /// Begins a search that is due, and ends one that found everybody.
+    fn renew(&mut self, now: Instant) {
         if self.search.is_none() && !self.seen.is_empty() && self.refresh <= now {
             self.search = Some(Search::new(&REFRESH_STEPS, now));
             self.refresh = now + REFRESH;
         }
-        let Some(search) = &mut self.search else {
-            return false;
-        };
-        let began = search.began;
-        let all_answered = !self.seen.is_empty() && self.seen.iter().all(|it| began <= it.at);
-        if all_answered && search.done > 0 {
-            self.search = None;
-            return false;
+        if let Some(search) = self.search {
+            let has_answered = |it: &Seen| search.began <= it.at;
+            let all_answered = !self.seen.is_empty() && self.seen.iter().all(has_answered);
+            if all_answered && search.done > 0 {
+                self.search = None;
+            }
         }
-        let mut is_due = false;
-        while search.next().is_some_and(|at| at <= now) {
-            search.done += 1;
-            is_due = true;
-        }
-        if search.next().is_none() {
-            self.search = None;
-        }
-        is_due
     }
 
-    fn next_due(&self) -> Option<Instant> {
-        let question = match &self.search {
+    /// It is asked for now, which makes up for all that was to be asked before.
+    fn note_question(&mut self, now: Instant) {
+        if let Some(search) = &mut self.search {
+            while search.next().is_some_and(|at| at <= now) {
+                search.done += 1;
+            }
+            if search.next().is_none() {
+                self.search = None;
+            }
+        }
+    }
+
+    fn next_question(&self) -> Option<Instant> {
+        match &self.search {
             Some(search) => search.next(),
             None => (!self.seen.is_empty()).then_some(self.refresh),
+        }
+    }
+
+    fn next_end(&self) -> Option<Instant> {
+        self.seen.iter().map(Seen::ends).min()
+    }
+}
+
+/// How many questions may be sent: what others make up is not to flood the network.
+#[derive(Debug)]
+struct Budget {
+    left: usize,
+    filled: Option<Instant>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let left = BURST;
+        Self { left, filled: None }
+    }
+}
+
+impl Budget {
+    /// So many of those that are wanted.
+    fn take(&mut self, wanted: usize, now: Instant) -> usize {
+        let filled = *self.filled.get_or_insert(now);
+        let passed = now.saturating_duration_since(filled).as_millis() / QUESTION_GAP.as_millis();
+        let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+        self.left = BURST.min(self.left.saturating_add(passed as usize));
+        self.filled = match self.left == BURST {
+            true => Some(now),
+            false => Some(filled + QUESTION_GAP * passed),
         };
-        let end = self.seen.iter().map(Seen::ends).min();
-        question.into_iter().chain(end).min()
+        let granted = wanted.min(self.left);
+        self.left -= granted;
+        granted
+    }
+
+    /// When there will be another one; none if there is one now.
+    fn next(&self) -> Option<Instant> {
+        let filled = self.filled.filter(|_| self.left == 0)?;
+        Some(filled + QUESTION_GAP)
     }
 }
 
@@ -274,6 +382,9 @@ const AFTER_FIRST: Duration = Duration::from_secs(1);
 /// Whatever the records say, as in the reference.
 const LIFE: Duration = Duration::from_secs(60);
 const DOUBT: Duration = millis(1_500);
+/// A hundred questions a second, and some at once.
+const QUESTION_GAP: Duration = millis(10);
+const BURST: usize = 50;
 const MOST_APPS: usize = 512;
 const MOST_PER_APP: usize = 256;
 const MOST_INSTANCES: usize = 4_096;

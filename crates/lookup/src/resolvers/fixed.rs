@@ -90,7 +90,17 @@ impl Fixed {
             Some(file) => format!("is not in {}", file.path.display()),
             None => "is not in nameResolution.configuration.apps".to_owned(),
         };
-        let why = unknown(format!("couldn't find service: {app_id} {place}"));
+        let snapshot = table.snapshot();
+        let others: Vec<_> = snapshot.namespaces_of(app_id).collect();
+        let detail = match &others[..] {
+            [] => String::new(),
+            others => format!(
+                " for namespace {}, only for {}",
+                query.namespace(),
+                others.join(", ")
+            ),
+        };
+        let why = unknown(format!("couldn't find service: {app_id} {place}{detail}"));
         table.refuse(query, why, Duration::ZERO);
     }
 
@@ -195,10 +205,14 @@ mod tests {
         let task = tokio::spawn(async move { fixed.run(&running).await });
         assert_eq!(addrs(&table, "cart"), ["10.0.0.1:1"]);
         let started = tokio::time::Instant::now();
-        for app_id in ["nosuch", "pay"] {
+        for (app_id, detail) in [
+            ("nosuch", ""),
+            ("pay", " for namespace default, only for prod"),
+        ] {
             let error = table.wait_for("default", app_id, SECOND).await.unwrap_err();
             let text = format!(
-                "couldn't find service: {app_id} is not in nameResolution.configuration.apps"
+                "couldn't find service: {app_id} is not in \
+                 nameResolution.configuration.apps{detail}"
             );
             assert_eq!(error.to_string(), text);
         }

@@ -1,5 +1,6 @@
 //! A set that forgets its oldest members: what a client makes up must not grow without end.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
@@ -39,7 +40,11 @@ impl<K: Clone + Eq + Hash, V> Kept<K, V> {
         Some(value)
     }
 
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+    pub(super) fn get_mut<Q>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
         self.values.get_mut(key)
     }
 

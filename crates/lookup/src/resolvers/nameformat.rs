@@ -21,6 +21,10 @@ pub async fn run(format: &str, table: &Table) {
             table.refuse(&query, unknown("empty ID not allowed"), REMEMBER_UNKNOWN);
             continue;
         }
+        if kept.get_mut(app_id).is_some() {
+            // Asked for again because it can't be reached; there is nothing new to say.
+            continue;
+        }
         let address = format.replace(PLACEHOLDER, app_id);
         if let Some((oldest, address)) = kept.insert(app_id.into(), address.as_str().into()) {
             source.remove(None, &oldest, &address);

@@ -7,11 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use super::snapshot::{App, Snapshot};
 use super::{SAME_HOST, Table};
-use crate::instance::{Instance, Instances};
+use crate::instance::{Ejected, Instance, Instances};
 
 /// One statement of a source: this app can be reached there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,10 +131,10 @@ impl Feeds {
 
     /// The next snapshot, or `None` if it would equal `old`. Sets that did not change are shared
     /// with the old snapshot, and so are instances.
-    pub(super) fn compile(&mut self, old: &Snapshot, on_eject: &Arc<Notify>) -> Option<Snapshot> {
+    pub(super) fn compile(&mut self, old: &Snapshot, ejected: &Arc<Ejected>) -> Option<Snapshot> {
         let mut compiler = Compiler {
             old,
-            on_eject,
+            ejected,
             known: &self.instances,
             kept: HashMap::new(),
             changed: false,
@@ -146,7 +144,12 @@ impl Feeds {
             .map(|(app_id, statements)| (app_id.into(), compiler.app(app_id, &statements)))
             .collect();
         let Compiler { kept, changed, .. } = compiler;
-        self.instances = kept;
+        for (key, gone) in std::mem::replace(&mut self.instances, kept) {
+            let stays = self.instances.get(&key);
+            if !stays.is_some_and(|it| Arc::ptr_eq(it, &gone)) {
+                gone.leave_sets();
+            }
+        }
         let sets: usize = apps.values().map(App::set_count).sum();
         let differs = changed || sets != old.set_count();
         differs.then(|| Snapshot::new(old.generation() + 1, apps, self.apart))
@@ -169,7 +172,7 @@ fn by_app(sources: &[Source]) -> BTreeMap<&str, Vec<Statement<'_>>> {
 
 struct Compiler<'a> {
     old: &'a Snapshot,
-    on_eject: &'a Arc<Notify>,
+    ejected: &'a Arc<Ejected>,
     known: &'a HashMap<Key, Arc<Instance>>,
     kept: HashMap<Key, Arc<Instance>>,
     changed: bool,
@@ -185,10 +188,17 @@ impl Compiler<'_> {
             .into_iter()
             .filter_map(|name| Some((name.into(), self.set(app_id, Some(name), statements)?)))
             .collect();
-        App {
+        let app = App {
             anywhere: self.set(app_id, None, statements),
             in_namespace,
-        }
+        };
+        let each = || {
+            app.sets()
+                .flat_map(|set| set.all().iter().map(move |it| (it, set)))
+        };
+        each().for_each(|(instance, _)| instance.leave_sets());
+        each().for_each(|(instance, set)| instance.enter_set(set));
+        app
     }
 
     fn set(
@@ -222,8 +232,8 @@ impl Compiler<'_> {
         });
         let instance = same.map_or_else(
             || {
-                let on_eject = Arc::clone(self.on_eject);
-                Arc::new(Instance::new(listing.clone(), source, on_eject))
+                let ejected = Arc::clone(self.ejected);
+                Arc::new(Instance::new(listing.clone(), source, ejected))
             },
             Arc::clone,
         );

@@ -1,6 +1,8 @@
 //! When ejected instances may be tried again, for the control thread that tries them.
 //!
-//! Probing aside keeps live calls away from dead instances as long as another one lives.
+//! Probing aside keeps live calls away from dead instances as long as another one lives. So nothing
+//! is probed that calls would try anyway, the only instance of an app, nor what no call asks for:
+//! made-up names must not cost anything for ever.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -14,26 +16,42 @@ impl Table {
     /// Waits until an ejected instance may be tried again, and claims that attempt. The caller
     /// connects and reports with [`Instance::report_connected`] or [`Instance::eject`].
     ///
-    /// For one prober only: ejections wake a single waiter. Idle, it costs nothing. An instance
-    /// that left the table is not probed.
+    /// Where calls are the probes, failures are told to the subscribers of [`asked`](Self::asked)
+    /// meanwhile. For one prober only: ejections wake a single waiter. Idle, it costs nothing.
     pub async fn next_probe(&self) -> Arc<Instance> {
         let mut changed = self.inner.changed.subscribe();
         loop {
-            let snapshot = self.snapshot();
+            changed.mark_unchanged();
             let now = Instant::now();
-            if let Some(due) = snapshot
-                .instances()
-                .find(|it| it.needs_connection() && it.try_probe(now))
-            {
-                return Arc::clone(due);
+            let mut first_due = None;
+            for instance in self.inner.ejected.current() {
+                if !self.is_to_be_probed(&instance, now) {
+                    continue;
+                }
+                if instance.try_probe(now) {
+                    instance.take_failed();
+                    return instance;
+                }
+                first_due = first_due.into_iter().chain(instance.probe_due()).min();
             }
-            let first_due = snapshot.instances().filter_map(|it| it.probe_due()).min();
             tokio::select! {
                 () = until(first_due) => {}
-                () = self.inner.on_eject.notified() => {}
+                () = self.inner.ejected.changed.notified() => {}
                 _ = changed.changed() => {}
             }
         }
+    }
+
+    fn is_to_be_probed(&self, instance: &Instance, now: Instant) -> bool {
+        let sets = instance.among();
+        if sets.iter().all(|set| set.all().len() == 1) {
+            if instance.take_failed() {
+                // Sources that look on demand find out whether it is still there.
+                self.ask(instance.namespace().unwrap_or_default(), instance.app_id());
+            }
+            return false;
+        }
+        !sets.iter().all(|set| set.is_idle(now))
     }
 }
 

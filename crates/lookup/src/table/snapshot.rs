@@ -35,7 +35,7 @@ impl App {
         }
     }
 
-    fn sets(&self) -> impl Iterator<Item = &Arc<Instances>> {
+    pub(super) fn sets(&self) -> impl Iterator<Item = &Arc<Instances>> {
         let named = self.in_namespace.iter().map(|(_, set)| set);
         self.anywhere.iter().chain(named)
     }
@@ -73,6 +73,13 @@ impl Snapshot {
         app.set(Some(namespace))
             .or(app.anywhere.as_ref())
             .or_else(elsewhere)
+    }
+
+    /// The namespaces in which some source lists an app.
+    pub(crate) fn namespaces_of(&self, app_id: &str) -> impl Iterator<Item = &str> {
+        let app = self.apps.get(app_id);
+        let named = app.into_iter().flat_map(|it| &it.in_namespace);
+        named.map(|(name, _)| &**name)
     }
 
     /// Every instance, in no order; one that answers for several namespaces comes repeatedly.

@@ -316,11 +316,28 @@ async fn a_slow_subscriber_loses_nothing_that_is_still_waited_for() {
     assert_eq!(asked.next().await.unwrap().app_id(), "app");
 }
 
+/// A table with two instances of `app`, and the first of them.
+fn two_instances() -> (Table, SourceHandle, Arc<Instance>) {
+    let table = Table::new();
+    let source = table.source("static");
+    source.replace_all([on("127.0.0.1:1"), on("127.0.0.1:2")]);
+    let set = table.peek("default", "app").unwrap();
+    (table, source, Arc::clone(&set.all()[0]))
+}
+
+fn choose(table: &Table) {
+    let set = table.peek("default", "app").unwrap();
+    assert!(set.choose(&mut || 0, &[], Instant::now()).is_some());
+}
+
+async fn is_never_probed(table: &Table) -> bool {
+    let probe = tokio::time::timeout(SECOND * 600, table.next_probe());
+    probe.await.is_err()
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_prober_gets_an_ejected_instance_when_its_pause_is_over() {
-    let table = Table::new();
-    table.source("static").upsert(on("127.0.0.1:1"));
-    let instance = only(&table);
+    let (table, _source, instance) = two_instances();
     let started = Instant::now();
     let eject = async {
         tokio::time::sleep(SECOND).await;
@@ -330,6 +347,79 @@ async fn the_prober_gets_an_ejected_instance_when_its_pause_is_over() {
     assert!(Arc::ptr_eq(&probed, &instance));
     assert_eq!(started.elapsed(), Duration::from_millis(1_100));
     probed.report_success();
-    let idle = tokio::time::timeout(SECOND * 60, table.next_probe()).await;
-    assert!(idle.is_err(), "nothing is left to probe");
+    assert!(is_never_probed(&table).await, "nothing is left to probe");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_instance_of_an_app_is_asked_about_and_left_to_calls() {
+    let (table, source, instance) = two_instances();
+    let mut asked = table.asked();
+    source.replace_all([on("127.0.0.1:1")]);
+    instance.eject(Instant::now());
+    assert!(is_never_probed(&table).await);
+    assert_eq!(asked.next().await.unwrap().app_id(), "app");
+    let again = tokio::time::timeout(SECOND, asked.next()).await;
+    assert!(again.is_err(), "asked about once");
+
+    source.upsert(on("127.0.0.1:2"));
+    let probed = table.next_probe().await;
+    assert!(
+        Arc::ptr_eq(&probed, &instance),
+        "it is one of two once more"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_call_asks_for_is_probed_no_more_until_one_does() {
+    let (table, _source, instance) = two_instances();
+    instance.eject(Instant::now());
+    let started = Instant::now();
+    while let Ok(probed) = tokio::time::timeout(SECOND * 30, table.next_probe()).await {
+        probed.eject(Instant::now());
+    }
+    let probed_for = started.elapsed() - SECOND * 30;
+    assert!((55..=60).contains(&probed_for.as_secs()), "{probed_for:?}");
+    let call = async {
+        tokio::time::sleep(SECOND * 100).await;
+        choose(&table);
+    };
+    let (probed, ()) = tokio::join!(table.next_probe(), call);
+    assert!(Arc::ptr_eq(&probed, &instance));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_in_any_namespace_keep_the_probes_going() {
+    let table = Table::new();
+    let mdns = table.source("mdns");
+    mdns.upsert(Listing::new(None, "app", "10.0.0.1:1"));
+    mdns.upsert(Listing::new(None, "app", "10.0.0.2:1"));
+    let elsewhere = Listing::new(Some("prod"), "app", "10.0.0.3:1");
+    table.source("static").upsert(elsewhere);
+    tokio::time::sleep(SECOND * 100).await;
+    choose(&table);
+    let set = table.peek("default", "app").unwrap();
+    assert_eq!(set.all().len(), 2);
+    set.all()[1].eject(Instant::now());
+    let probed = tokio::time::timeout(SECOND, table.next_probe()).await;
+    assert!(probed.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_left_the_table_is_not_probed() {
+    let (table, source, instance) = two_instances();
+    instance.eject(Instant::now());
+    source.replace_all([on("127.0.0.1:2"), on("127.0.0.1:3")]);
+    assert!(is_never_probed(&table).await);
+    assert!(table.inner.ejected.current().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_is_dispensable_while_another_one_lives() {
+    let (table, source, instance) = two_instances();
+    assert!(instance.is_dispensable());
+    let set = table.peek("default", "app").unwrap();
+    set.all()[1].eject(Instant::now());
+    assert!(!instance.is_dispensable());
+    source.replace_all([on("127.0.0.1:1")]);
+    assert!(!instance.is_dispensable());
 }

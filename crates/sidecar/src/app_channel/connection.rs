@@ -75,19 +75,73 @@ impl Connection {
     }
 
     /// Writes what fits into the socket at once; the rest is written beside reading the answer.
-    pub(super) async fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) async fn write_now(&self, bytes: &[u8]) -> Written {
         poll_fn(|cx| {
-            let mut written = 0;
-            while written < bytes.len() {
-                match self.socket.poll_write(cx, &bytes[written..]) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Poll::Ready(Ok(n)) => written += n,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => break,
-                }
-            }
-            Poll::Ready(Ok(written))
+            let write = |rest: &[u8]| self.socket.poll_write(cx, rest);
+            Poll::Ready(write_while_ready(bytes, write))
         })
         .await
+    }
+}
+
+/// What came of writing.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// So many bytes were taken, also if it failed then: the app may have seen them.
+    pub(super) bytes: usize,
+    pub(super) failed: Option<io::Error>,
+}
+
+fn write_while_ready(
+    bytes: &[u8],
+    mut write: impl FnMut(&[u8]) -> Poll<io::Result<usize>>,
+) -> Written {
+    let mut written = 0;
+    let mut failed = None;
+    while written < bytes.len() && failed.is_none() {
+        match write(&bytes[written..]) {
+            Poll::Ready(Ok(0)) => failed = Some(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(n)) => written += n,
+            Poll::Ready(Err(error)) => failed = Some(error),
+            Poll::Pending => break,
+        }
+    }
+    Written {
+        bytes: written,
+        failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket that does these things one after the other.
+    fn socket(
+        mut does: Vec<Poll<io::Result<usize>>>,
+    ) -> impl FnMut(&[u8]) -> Poll<io::Result<usize>> {
+        does.reverse();
+        move |_| does.pop().unwrap()
+    }
+
+    #[test]
+    fn bytes_that_were_taken_before_a_failure_are_counted() {
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        let does = vec![Poll::Ready(Ok(3)), Poll::Ready(Err(reset))];
+        let written = write_while_ready(b"POST /", socket(does));
+        assert_eq!(written.bytes, 3);
+        let failed = written.failed.unwrap();
+        assert_eq!(failed.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn a_full_socket_ends_it_without_a_failure() {
+        let does = vec![Poll::Ready(Ok(2)), Poll::Ready(Ok(1)), Poll::Pending];
+        let written = write_while_ready(b"POST /", socket(does));
+        assert_eq!((written.bytes, written.failed.is_none()), (3, true));
+        let all = write_while_ready(b"POST /", socket(vec![Poll::Ready(Ok(6))]));
+        assert_eq!((all.bytes, all.failed.is_none()), (6, true));
+        let zero = write_while_ready(b"POST /", socket(vec![Poll::Ready(Ok(0))]));
+        assert_eq!((zero.bytes, zero.failed.is_some()), (0, true));
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::{
     AppError,
     body::{AppBody, Framed, Upload, upload},
-    connection::Connection,
+    connection::{Connection, Written},
 };
 use crate::{
     call::Body,
@@ -289,9 +289,14 @@ impl Sending {
             written: false,
             failed: None,
         };
-        match this.connection.write_now(&bytes).await {
-            Ok(n) => {
-                this.written = n > 0;
+        let written = this.connection.write_now(&bytes).await;
+        // What is left is written beside reading, where nobody counts.
+        this.written = written.bytes > 0 || written.failed.is_none();
+        match written {
+            Written {
+                bytes: n,
+                failed: None,
+            } => {
                 let socket = Rc::clone(&this.connection.socket);
                 if let Some(framed) = streamed {
                     let rest = bytes[n..].to_vec();
@@ -304,7 +309,10 @@ impl Sending {
                     this.upload = Some(Box::pin(rest));
                 }
             }
-            Err(error) => this.failed = Some(AppError::Io("write", error)),
+            Written {
+                failed: Some(error),
+                ..
+            } => this.failed = Some(AppError::Io("write", error)),
         }
         this.whole = streamed.is_none().then_some(bytes);
         this

@@ -6,6 +6,8 @@
 use outrider_core::json;
 use outrider_wire::grpc::{Code, rpc_error_text};
 
+use crate::metrics::{Category, ErrorCode};
+
 /// Where along the way a fault arose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hop {
@@ -262,9 +264,15 @@ impl Fault {
             ),
             _ => format!("failed to invoke, id: {target}, err: {}", self.text()),
         };
-        error_body("ERR_DIRECT_INVOKE", &message)
+        error_body(FAILED_CALL.name, &message)
     }
 }
+
+/// How failed calls are told and counted, whatever has failed.
+pub(crate) const FAILED_CALL: ErrorCode = ErrorCode {
+    category: Category::Invocation,
+    name: "ERR_DIRECT_INVOKE",
+};
 
 /// An error body: exactly these two members, in this order, escaped as Go does.
 pub(crate) fn error_body(code: &str, message: &str) -> Vec<u8> {

@@ -15,7 +15,7 @@ use outrider_lookup::{
 use outrider_telemetry::log::scope;
 use tokio::{task::spawn_local, time::Instant};
 
-use crate::{link::connect::connect, shared::Shared};
+use crate::{link::pool::probe, shared::Shared};
 
 /// The registry is watched even if we can't be listed in it, and the other way round.
 pub(crate) fn watch(shared: &Shared) {
@@ -93,14 +93,14 @@ pub(crate) async fn keep(announcement: &mut Option<Announcement>) -> Infallible 
     }
 }
 
-/// Tries ejected instances again, one connection each time.
+/// Tries ejected instances again, one connection each time. Only an answer over it counts.
 pub(crate) async fn probe_ejected(shared: Arc<Shared>) {
     loop {
         let instance = shared.table.next_probe().await;
         let shared = Arc::clone(&shared);
         spawn_local(async move {
-            match connect(&instance).await {
-                Ok(_) => instance.report_connected(),
+            match probe(&instance).await {
+                Ok(()) => instance.report_connected(),
                 Err(_) => {
                     instance.eject(Instant::now());
                     // Sources that look on demand find out whether it is still there.

@@ -20,7 +20,7 @@ use outrider_lookup::Instance;
 use tokio::{
     sync::{Notify, watch},
     task::spawn_local,
-    time::{Interval, MissedTickBehavior, interval_at},
+    time::{Instant, Interval, MissedTickBehavior, interval_at},
 };
 
 use super::{
@@ -148,8 +148,21 @@ impl Connecting {
     }
 }
 
-/// Connects, and starts the task that drives the connection.
-async fn open(peer: &Rc<Peer>, instance: &Arc<Instance>) -> Result<Rc<Link>, ConnectError> {
+/// Finds out whether a sidecar is there, with a connection that is not kept. The system accepts
+/// connections for a process that is frozen or stuck: only a word of the peer counts.
+pub(crate) async fn probe(instance: &Instance) -> Result<(), ConnectError> {
+    greeted(instance, SHORT_GREETING).await.map(drop)
+}
+
+/// A connection over which the peer has answered.
+struct Greeted {
+    send: SendRequest<Bytes>,
+    connection: Connection<Gathered, Bytes>,
+    pings: Option<h2::PingPong>,
+    gathered: Gathered,
+}
+
+async fn greeted(instance: &Instance, limit: Duration) -> Result<Greeted, ConnectError> {
     let gathered = Gathered::new(connect(instance).await?, Vec::new());
     let mut builder = h2::client::Builder::new();
     builder
@@ -161,8 +174,29 @@ async fn open(peer: &Rc<Peer>, instance: &Arc<Instance>) -> Result<Rc<Link>, Con
         .handshake(gathered.clone())
         .await
         .map_err(|error| ConnectError(format!("error reading server preface: {error}")))?;
-    let pings = greet(&mut connection, &gathered).await?;
+    let pings = greet(&mut connection, &gathered, limit).await?;
+    Ok(Greeted {
+        send,
+        connection,
+        pings,
+        gathered,
+    })
+}
+
+/// Connects, and starts the task that drives the connection.
+async fn open(peer: &Rc<Peer>, instance: &Arc<Instance>) -> Result<Rc<Link>, ConnectError> {
+    let limit = match instance.is_dispensable() {
+        true => SHORT_GREETING,
+        false => GREETING,
+    };
+    let Greeted {
+        send,
+        connection,
+        pings,
+        gathered,
+    } = greeted(instance, limit).await?;
     let link = Rc::new(Link {
+        instance: Arc::clone(instance),
         send,
         streams: Cell::new(0),
         closed: Cell::new(false),
@@ -183,6 +217,7 @@ async fn open(peer: &Rc<Peer>, instance: &Arc<Instance>) -> Result<Rc<Link>, Con
 async fn greet(
     connection: &mut Connection<Gathered, Bytes>,
     gathered: &Gathered,
+    limit: Duration,
 ) -> Result<Option<h2::PingPong>, ConnectError> {
     let Some(mut pings) = connection.ping_pong() else {
         return Ok(None);
@@ -203,7 +238,7 @@ async fn greet(
         }
         pings.poll_pong(cx).map_err(|error| error.to_string())
     });
-    match tokio::time::timeout(GREETING, answered).await {
+    match tokio::time::timeout(limit, answered).await {
         Ok(Ok(_)) => Ok(Some(pings)),
         Ok(Err(why)) => Err(broken(why)),
         Err(_) => Err(broken(
@@ -215,8 +250,12 @@ async fn greet(
 /// How long a peer may take for its first answer.
 const GREETING: Duration = Duration::from_secs(5);
 
+/// The same where calls can go to another one meanwhile.
+const SHORT_GREETING: Duration = Duration::from_secs(1);
+
 /// One connection to a peer.
 pub(crate) struct Link {
+    instance: Arc<Instance>,
     pub(super) send: SendRequest<Bytes>,
     streams: Cell<usize>,
     closed: Cell<bool>,
@@ -268,7 +307,13 @@ async fn drive(
         }
         let idle = link.streams.get() == 0;
         match keepalive.poll(cx, idle) {
-            Poll::Ready(why) => Poll::Ready(Err(why.to_owned())),
+            Poll::Ready(why) => {
+                if why == DEAD {
+                    // The next connection would be accepted and say nothing, too.
+                    link.instance.eject(Instant::now());
+                }
+                Poll::Ready(Err(why.to_owned()))
+            }
             // A ping just queued leaves with the next flush.
             Poll::Pending => Poll::Pending,
         }
@@ -281,6 +326,9 @@ async fn drive(
         tracing::debug!(target: outrider_telemetry::log::scope::RUNTIME_DIRECT_MESSAGING, "connection to a peer ended: {why}");
     }
 }
+
+/// Why a connection is given up whose peer gives no sign of life.
+const DEAD: &str = "keep-alive ping not answered within 5 s";
 
 /// Notices a peer that has vanished, and a connection nobody needs.
 pub(crate) struct Keepalive {
@@ -295,7 +343,7 @@ pub(crate) struct Keepalive {
 impl Keepalive {
     /// Watches the connection whose pings and stream these are.
     pub(crate) fn new(pings: Option<h2::PingPong>, gathered: Gathered) -> Self {
-        let mut ticks = interval_at(tokio::time::Instant::now() + TICK, TICK);
+        let mut ticks = interval_at(Instant::now() + TICK, TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             pings,
@@ -319,7 +367,7 @@ impl Keepalive {
                 continue;
             }
             if self.awaiting {
-                return Poll::Ready("keep-alive ping not answered within 5 s");
+                return Poll::Ready(DEAD);
             }
             self.silent_ticks += 1;
             if self.silent_ticks >= SILENT_TICKS

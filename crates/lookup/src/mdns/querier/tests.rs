@@ -143,6 +143,26 @@ fn a_goodbye_removes_the_instance_it_names_at_once() {
 }
 
 #[test]
+fn a_goodbye_of_another_process_makes_the_instance_doubtful() {
+    let mut rig = Rig::knowing();
+    rig.asks(10_000);
+    rig.addrs();
+    let stranger = Heard {
+        gone: true,
+        process: "evil:1".into(),
+        ..heard("app", ADDR)
+    };
+    rig.querier.hear(stranger.clone(), rig.now);
+    assert_eq!(rig.asks(50), [10_000]);
+    rig.hear(ADDR);
+    assert_eq!(rig.asks(5_000), []);
+    assert_eq!(rig.addrs(), None, "it answered");
+    rig.querier.hear(stranger, rig.now);
+    rig.asks(1_500);
+    assert_eq!(rig.addrs(), Some(vec![]), "it did not");
+}
+
+#[test]
 fn announcements_count_for_ids_that_were_asked_for_once() {
     let mut rig = Rig::new();
     rig.hear(ADDR);
@@ -231,6 +251,92 @@ fn made_up_ids_and_instances_have_a_limit() {
         }
     }
     assert_eq!(rig.addrs().unwrap().len(), MOST_INSTANCES);
+}
+
+#[test]
+fn who_comes_late_replaces_a_doubted_instance_or_else_the_oldest() {
+    let mut rig = Rig::knowing();
+    let fake = |n: usize| format!("10.9.0.{n}:1");
+    for n in 1..MOST_PER_APP {
+        rig.now += millis(1);
+        rig.hear(&fake(n));
+    }
+    rig.asks(1_000);
+    let doubted = [fake(9).parse().unwrap()];
+    rig.querier.ask("app", Cause::Failing(&doubted), rig.now);
+    rig.asks(1_200);
+    rig.hear("10.0.0.2:50002");
+    let addrs = rig.addrs().unwrap();
+    assert_eq!(addrs.len(), MOST_PER_APP);
+    assert!(!addrs.contains(&fake(9)) && addrs.contains(&ADDR.to_owned()));
+    rig.hear("10.0.0.3:50002");
+    let addrs = rig.addrs().unwrap();
+    assert_eq!(addrs.len(), MOST_PER_APP);
+    assert!(!addrs.contains(&ADDR.to_owned()), "the oldest");
+    assert!(!rig.asks(10).is_empty(), "and asks whether it is there");
+    rig.hear(ADDR);
+    assert!(rig.addrs().unwrap().contains(&ADDR.to_owned()));
+}
+
+#[test]
+fn a_full_table_takes_from_the_app_that_has_the_most() {
+    let mut rig = Rig::new();
+    let count = MOST_INSTANCES / MOST_PER_APP;
+    for app in 0..=count {
+        let app_id = format!("app{app}");
+        rig.querier.ask(&app_id, Cause::Wanted, rig.now);
+        for n in 0..MOST_PER_APP {
+            let addr = format!("10.0.{app}.{n}:1");
+            rig.querier.hear(heard(&app_id, &addr), rig.now);
+        }
+    }
+    assert_eq!(rig.addrs().unwrap().len(), MOST_INSTANCES);
+    let last = rig.querier.apps[&*format!("app{count}")].seen.len();
+    assert!(last >= MOST_PER_APP - count - 1, "{last}");
+}
+
+#[test]
+fn questions_have_a_limit_and_known_apps_go_first() {
+    let mut rig = Rig::new();
+    rig.querier.ask("app", Cause::Wanted, rig.now);
+    rig.querier.due(rig.now);
+    rig.hear(ADDR);
+    rig.asks(10_000);
+    let mut second = Vec::new();
+    for n in 0..MOST_APPS {
+        rig.querier.ask(&format!("x{n}"), Cause::Wanted, rig.now);
+    }
+    let failing = [ADDR.parse().unwrap()];
+    rig.querier.ask("app", Cause::Failing(&failing), rig.now);
+    let end = rig.now + millis(1_000);
+    let mut wakes = 0;
+    while let Some(due) = rig.querier.next_due().filter(|due| *due < end) {
+        rig.now = rig.now.max(due);
+        second.extend(rig.querier.due(rig.now));
+        wakes += 1;
+    }
+    assert_eq!(&*second[0], "app");
+    let most = BURST + 100;
+    assert!(
+        (most - 2..=most).contains(&second.len()),
+        "{}",
+        second.len()
+    );
+    assert!(wakes <= 110, "{wakes}");
+    let mut distinct = second.clone();
+    distinct.sort();
+    distinct.dedup();
+    let repeats = second.len() - distinct.len();
+    assert!(repeats <= 3, "new ids before repeats: {repeats}");
+    rig.asks(60_000);
+    assert_eq!(
+        rig.querier
+            .apps
+            .values()
+            .filter(|it| it.search.is_some())
+            .count(),
+        0
+    );
 }
 
 #[test]

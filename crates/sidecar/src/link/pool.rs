@@ -383,3 +383,52 @@ impl Keepalive {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use outrider_lookup::{Listing, Table};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A listener, and the instance that it is.
+    async fn listener() -> (TcpListener, Table, Arc<Instance>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap().to_string();
+        let table = Table::new();
+        let listing = Listing::new(Some("default"), "cart", &addr);
+        table.source("static").upsert(listing);
+        let found = table.peek("default", "cart").unwrap();
+        let instance = Arc::clone(&found.all()[0]);
+        (listener, table, instance)
+    }
+
+    /// Serves one connection until it ends.
+    async fn serve(tcp: TcpStream) {
+        let mut connection = h2::server::handshake(tcp).await.unwrap();
+        while let Some(Ok(_)) = connection.accept().await {}
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_answers_is_there() {
+        let (listener, _table, instance) = listener().await;
+        let served = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            serve(tcp).await;
+        };
+        let probed = async { probe(&instance).await };
+        tokio::select! {
+            probed = probed => probed.unwrap(),
+            () = served => panic!("the connection ended before it was used"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_accepts_and_says_nothing_is_not_there() {
+        // Nobody accepts: the system does.
+        let (_listener, _table, instance) = listener().await;
+        let limit = Duration::from_millis(20);
+        let error = greeted(&instance, limit).await.map(drop).unwrap_err();
+        assert!(error.0.contains("said nothing"), "{error}");
+    }
+}

@@ -135,8 +135,5 @@ fn command_names() -> String {
     names.join(" ")
 }
 
-/// Asked for the ids at the time of completing.
-const IDS: &str = "outrider list --output ids 2>/dev/null";
-
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use outrider_core::quote::quote;
 use crate::{
     Process, columns, http,
     output::{Output, complain, printable},
-    sidecars::{self, Answer, LIMIT, Sidecar},
+    sidecars::{self, LIMIT, Sidecar},
 };
 use formats::{json, yaml};
 use rows::Row;
@@ -202,26 +202,18 @@ fn or_dash(text: String) -> String {
 
 /// Who did not tell about itself, and why.
 fn silent(sidecars: &[Sidecar]) -> String {
-    let line = |it: &Sidecar| {
-        let why = match &it.answer {
-            Answer::Refused if it.is_own => "it asks for a token: set DAPR_API_TOKEN",
-            Answer::Refused => "it asks for a token, and another user runs it",
-            Answer::Unknown(why) => why,
-            Answer::Told(_) | Answer::NotAsked => return None,
-        };
-        let (id, pid) = (printable(&it.app_id), it.pid);
-        Some(format!("{id} (pid {pid}): {}\n", printable(why)))
-    };
-    let lines: String = sidecars.iter().filter_map(line).collect();
+    let lines = sidecars::silent(sidecars);
     if lines.is_empty() {
         return lines;
     }
-    format!("\nNo metadata, so some columns may be missing (asked for {LIMIT:?}):\n{lines}")
+    format!(
+        "\nNo metadata, so some columns may be missing (each had {LIMIT:?} to answer):\n{lines}"
+    )
 }
 
 const NOBODY: &str = "\
 No sidecars run on this machine. Start one, or see two at work:
-  outrider sidecar --app-id shop --app-port 3000
+  outrider run --app-id shop --app-port 3000 python3 shop.py
   outrider demo
 ";
 
@@ -230,7 +222,7 @@ mod tests {
     use outrider_config::flags::{Outcome, parse};
 
     use super::*;
-    use crate::sidecars::Metadata;
+    use crate::sidecars::{Answer, Metadata};
 
     fn sidecar() -> Sidecar {
         Sidecar {

@@ -62,9 +62,12 @@ impl Output {
     /// Writes the last words of a command.
     pub(crate) fn finish(self, text: &str) -> ExitCode {
         match self.write(text) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+            Ok(()) => return ExitCode::SUCCESS,
+            // As in `outrider list | head -1`: whoever read has what they wanted.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => complain(&format!("cannot write to standard output: {error}\n")),
         }
+        ExitCode::FAILURE
     }
 }
 

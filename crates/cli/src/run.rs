@@ -13,10 +13,12 @@ mod environment;
 mod error;
 mod flags;
 mod halt;
+mod leftovers;
 mod log_file;
 mod options;
 mod plan;
 mod ports;
+mod program;
 mod ready;
 mod resources;
 mod said;
@@ -25,6 +27,7 @@ mod store;
 mod supervise;
 mod template;
 mod unit;
+mod values;
 mod verdict;
 
 use std::process::ExitCode;
@@ -48,11 +51,17 @@ pub(crate) fn main(process: &Process<'_>, arguments: &[String], output: Output) 
     let parsed = match parser::parse(&SPEC, arguments) {
         Ok(Outcome::Parsed(parsed)) => parsed,
         Ok(Outcome::Help) => return output.finish(&SPEC.help()),
-        Err(error) => {
+        Err(mut error) => {
+            if error.message.contains("strconv.ParseInt") {
+                error.message.push_str("; write a whole number");
+            }
             complain(&error.render(&SPEC));
             return ExitCode::from(USAGE);
         }
     };
+    if parsed.given_str("run-file").is_some_and(|it| it.is_empty()) {
+        return crate::misused(&SPEC, "--run-file is empty; name a template or its folder");
+    }
     if parsed.bool("kubernetes") {
         complain(KUBERNETES);
         return ExitCode::from(USAGE);

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use outrider_lookup::{Registry, registry::Entry};
 
-use crate::{http::Address, procfs};
+use crate::{http::Address, output::printable, procfs};
 use command_line::CommandLine;
 pub(crate) use metadata::{Answer, LIMIT, Metadata, ask};
 
@@ -63,6 +63,21 @@ pub(crate) fn find() -> Found {
     let user = rustix::process::geteuid().as_raw();
     let sidecars = merge(entries, processes, user);
     Found { sidecars, problem }
+}
+
+/// A line on each that was asked and did not tell about itself, with the reason.
+pub(crate) fn silent(sidecars: &[Sidecar]) -> String {
+    let line = |it: &Sidecar| {
+        let why = match &it.answer {
+            Answer::Refused if it.is_own => "it asks for a token: set DAPR_API_TOKEN",
+            Answer::Refused => "it asks for a token, and another user runs it",
+            Answer::Unknown(why) => why,
+            Answer::Told(_) | Answer::NotAsked => return None,
+        };
+        let (id, pid) = (printable(&it.app_id), it.pid);
+        Some(format!("{id} (pid {pid}): {}\n", printable(why)))
+    };
+    sidecars.iter().filter_map(line).collect()
 }
 
 /// One sidecar for each process. The registry knows better what it knows.

@@ -107,6 +107,9 @@ async fn perform(wish: &Wish, token: Option<&str>, output: Output) -> ExitCode {
     let plans = plans(&found.sidecars, chosen, plan::the_system);
     let unknown = wish.goal.unknown(&plans);
     complain(&unknown);
+    if plans.is_empty() {
+        complain(&wish.goal.perhaps(&found.sidecars));
+    }
     if plans.is_empty() && unknown.is_empty() {
         return output.finish("No sidecars of yours run on this machine.\n");
     }

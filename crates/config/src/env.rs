@@ -42,6 +42,8 @@ pub const OUTRIDER_LANES: &str = "OUTRIDER_LANES";
 pub const OUTRIDER_SAME_HOST_REGISTRY: &str = "OUTRIDER_SAME_HOST_REGISTRY";
 /// Ours: whether mDNS, where it is the name resolution, uses the network.
 pub const OUTRIDER_MDNS: &str = "OUTRIDER_MDNS";
+/// Ours: the process that started the sidecar, if the sidecar is to end with it.
+pub const OUTRIDER_END_WITH: &str = "OUTRIDER_END_WITH";
 
 const APP_ID: &str = "APP_ID";
 const APP_PORT: &str = "APP_PORT";

@@ -3,9 +3,12 @@
 
 mod host;
 mod sidecar;
+mod starter;
 mod wait;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use outrider_config::sidecar_flags::Form;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
@@ -15,12 +18,10 @@ fn main() -> ExitCode {
         .file_stem()
         .is_some_and(|stem| stem == "daprd");
     if is_daprd {
-        return sidecar::main(outrider_config::sidecar_flags::Form::Daprd, &arguments);
+        return sidecar(Form::Daprd, &arguments);
     }
     match arguments.split_first() {
-        Some((command, rest)) if command == "sidecar" => {
-            sidecar::main(outrider_config::sidecar_flags::Form::Outrider, rest)
-        }
+        Some((command, rest)) if command == "sidecar" => sidecar(Form::Outrider, rest),
         _ => outrider_cli::main(&outrider_cli::Process {
             arguments: &arguments,
             environment: &environment(),
@@ -33,13 +34,23 @@ fn main() -> ExitCode {
     }
 }
 
-/// The user wants no colours (no-color.org).
+fn sidecar(form: Form, arguments: &[String]) -> ExitCode {
+    match starter::watch() {
+        true => sidecar::main(form, arguments),
+        // Nobody is left who wants it.
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// The user wants no colours (no-color.org), or has a terminal without them.
 fn no_color() -> bool {
     #[expect(
         clippy::disallowed_methods,
         reason = "the process entry reads the environment"
     )]
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+    let variable = |name| std::env::var_os(name);
+    variable("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || variable("TERM").is_some_and(|value| value == "dumb")
 }
 
 /// What the sidecars of this user ask for, if they do; an empty one is none (contract, cli 1).

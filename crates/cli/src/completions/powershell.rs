@@ -40,7 +40,9 @@ pub(super) fn script() -> String {
          if ($words.Count -le 2) {{ $offer = {} }}\n    \
          else {{ switch -CaseSensitive ($words[1]) {{\n{cases}    }} }}\n    \
          $offer | Where-Object {{ $_ -like \"$word*\" }} | ForEach-Object {{\n        \
-         [System.Management.Automation.CompletionResult]::new($_)\n    }}\n}}\n",
+         # What stands in the line is read as code, unless it is in quotes.\n        \
+         $text = if ($_ -match '[^\\w./-]') {{ \"'\" + $_.Replace(\"'\", \"''\") + \"'\" }} else {{ $_ }}\n        \
+         [System.Management.Automation.CompletionResult]::new($text, $_, 'ParameterValue', $_)\n    }}\n}}\n",
         listed(command_names().split(' '))
     )
 }

@@ -50,10 +50,16 @@ fn every_command_and_flag_is_in_every_script() {
 
 /// The words that bash offers for a line, whose last word is being written.
 fn offered(line: &[&str]) -> Option<Vec<String>> {
+    offered_of(&["shop", "till"], line)
+}
+
+fn offered_of(ids: &[&str], line: &[&str]) -> Option<Vec<String>> {
     let words: Vec<String> = line.iter().map(|it| quoted(it)).collect();
+    let ids: Vec<String> = ids.iter().map(|it| quoted(it)).collect();
     let script = format!(
-        "outrider() {{ echo shop; echo till; }}\n{}\nCOMP_WORDS=({}); COMP_CWORD={}\n\
+        "outrider() {{ printf '%s\\n' {}; }}\n{}\nCOMP_WORDS=({}); COMP_CWORD={}\n\
          _outrider\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        ids.join(" "),
         bash::script(),
         words.join(" "),
         line.len() - 1
@@ -79,6 +85,28 @@ fn bash_offers_what_may_stand_there() {
         let Some(words) = offered(line) else { return };
         assert_eq!(words, expected, "{line:?}");
     }
+}
+
+#[test]
+fn bash_never_runs_what_an_id_or_a_file_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let id = format!("z$(touch {})", mark.display());
+    let shop = ["outrider", "stop", "z"];
+    let Some(words) = offered_of(&[&id, "zoo `id`", "shop"], &shop) else {
+        return;
+    };
+    assert!(!mark.exists());
+    let quoted = [
+        format!(r"z\$\(touch\ {}\)", mark.display()),
+        r"zoo\ \`id\`".to_owned(),
+    ];
+    assert_eq!(words, quoted);
+    let file = folder.path().join("two words $(id)");
+    std::fs::write(&file, "").unwrap();
+    let begin = folder.path().join("two").display().to_string();
+    let words = offered(&["outrider", "run", "--config", &begin]).unwrap();
+    assert_eq!(words, [file.display().to_string()]);
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! The script for zsh, to be put into a folder of `fpath` as `_outrider`.
 
 use super::{
-    COMMANDS, Flag, IDS, Values, arguments, command_names, flags, in_short, quoted, takes_value,
-    values,
+    COMMANDS, Flag, Values, arguments, command_names, flags, in_short, quoted, takes_value, values,
 };
 
 pub(super) fn script() -> String {
@@ -31,7 +30,7 @@ pub(super) fn script() -> String {
     format!(
         "#compdef outrider\n\
          # Completion of outrider for zsh.\n\
-         _outrider_ids() {{ compadd -- ${{(f)\"$({IDS})\"}} }}\n\
+         _outrider_ids() {{ compadd -- ${{(f)\"$(outrider list --output ids 2>/dev/null)\"}} }}\n\
          _outrider() {{\n  \
          local -a commands\n  \
          commands=(\n{commands}  )\n  \

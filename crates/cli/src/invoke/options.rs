@@ -5,7 +5,7 @@ use std::{fs, io::Read as _, time::Duration};
 use outrider_config::flags::{Kind, Parsed, Spec};
 use outrider_core::quote::quote;
 
-use crate::output::printable;
+use crate::{output::printable, suggest};
 
 #[derive(Debug)]
 pub(super) struct Options {
@@ -45,10 +45,7 @@ impl Options {
         if app_id.is_empty() {
             return Err("--app-id is empty".to_owned());
         }
-        let verb = parsed.str("verb");
-        if !is_token(&verb) {
-            return Err(format!("--verb is {}, which is no HTTP verb", quote(&verb)));
-        }
+        let verb = verb(parsed)?;
         let limit = parsed.duration("timeout");
         let Some(limit) = limit.to_std() else {
             return Err(format!("--timeout is {limit}; it must not be negative"));
@@ -56,7 +53,7 @@ impl Options {
         Ok(Self {
             app_id,
             method: parsed.str("method"),
-            verb: verb.to_ascii_uppercase(),
+            verb,
             data: data(parsed)?,
             headers: headers(parsed)?,
             from: parsed.given_str("from").filter(|it| !it.is_empty()),
@@ -85,6 +82,21 @@ impl Options {
         let file = printable(file);
         read.map_err(|error| format!("Error reading payload from '{file}'. Error: {error}\n"))
     }
+}
+
+/// In capitals. A sidecar makes POST of what it does not know (contract, http-api 5), so a slip must
+/// not get there.
+fn verb(parsed: &Parsed) -> Result<String, String> {
+    let written = parsed.str("verb");
+    let verb = written.to_ascii_uppercase();
+    if VERBS.contains(&&*verb) {
+        return Ok(verb);
+    }
+    let hint = match suggest::nearest(&verb, &VERBS) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("it must be {}", VERBS.join(", ")),
+    };
+    Err(format!("--verb is {}; {hint}", quote(&written)))
 }
 
 fn data(parsed: &Parsed) -> Result<Data, String> {
@@ -206,6 +218,11 @@ fn flag<'a>(spec: &Spec, argument: &'a str) -> Option<(Kind, &'a str, Option<&'a
     None
 }
 
+/// Those that reach an app.
+const VERBS: [&str; 8] = [
+    "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE",
+];
+
 /// They would contradict the message.
 const LENGTHS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
@@ -237,7 +254,14 @@ mod tests {
         let options = with(&[]).unwrap();
         assert_eq!((&*options.verb, options.limit), ("POST", None));
         assert_eq!(with(&["-v", "get"]).unwrap().verb, "GET");
-        assert!(with(&["-v", "G T"]).unwrap_err().contains("no HTTP verb"));
+        for (slip, hint) in [
+            ("DELTE", "--verb is \"DELTE\"; did you mean DELETE?"),
+            ("G T", "--verb is \"G T\"; did you mean GET?"),
+            ("PROPFIND", "--verb is \"PROPFIND\"; it must be GET, POST, "),
+        ] {
+            let error = with(&["-v", slip]).unwrap_err();
+            assert!(error.starts_with(hint), "{error}");
+        }
     }
 
     #[test]

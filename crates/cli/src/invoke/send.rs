@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::{explain, options::Options, target::target};
 use crate::{
     http::{Address, Client, Request, text},
+    notice::with_notice,
     output::{Output, complain, printable},
 };
 
@@ -49,7 +50,13 @@ async fn exchange(call: &Call<'_>, address: &Address, output: Output) -> Result<
     let started = Instant::now();
     let sent = connection.send(&message).await;
     // A sidecar may refuse a body that it did not read to the end.
-    let head = match (connection.response_head().await, sent) {
+    let head = with_notice(connection.response_head(), PATIENCE, || {
+        complain(&format!(
+            "waiting: the sidecar at {address} took the call and has not answered yet; Ctrl-C or \
+             --timeout gives up\n"
+        ));
+    });
+    let head = match (head.await, sent) {
         (Ok(head), _) => head,
         (Err(error), Ok(())) | (Err(_), Err(error)) => {
             return Err(format!("the sidecar at {address} did not answer: {error}"));
@@ -180,6 +187,8 @@ pub(super) fn millis(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 
+/// A call that takes longer is told of.
+const PATIENCE: Duration = Duration::from_secs(3);
 const TOKEN: &str = "dapr-api-token";
 const AGENT: &str = concat!("outrider/", env!("CARGO_PKG_VERSION"));
 

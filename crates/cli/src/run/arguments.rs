@@ -14,11 +14,10 @@ use super::{
     ports::Ports,
 };
 
-/// What stands behind the program's name. Whatever equals the sidecar's default is left out.
+/// The flags. Whatever equals the sidecar's default is left out.
 pub(super) fn of(member: &Member, ports: &Ports) -> Vec<String> {
     let sidecar = &member.sidecar;
     let mut line = vec![
-        "sidecar".to_owned(),
         format!("--app-id={}", member.app_id),
         format!("--dapr-http-port={}", ports.http),
         format!("--dapr-grpc-port={}", ports.grpc),
@@ -74,7 +73,7 @@ pub(super) fn of(member: &Member, ports: &Ports) -> Vec<String> {
 
 /// What the sidecar would refuse, in its own words, before any process is started.
 pub(super) fn refused(line: &[String], env: &Env) -> Option<String> {
-    let flags = match sidecar_flags::parse(Form::Outrider, line.get(1..).unwrap_or_default()) {
+    let flags = match sidecar_flags::parse(Form::Daprd, line) {
         Ok(invocation) => match invocation.command {
             Command::Run(flags) => flags,
             _ => return None,

@@ -1,4 +1,4 @@
-//! Processes that descend from us within our own process group.
+//! Processes that descend from us, in our own process group or in any.
 //!
 //! Where the system has no `/proc` nobody is found; then only the app itself is signalled.
 
@@ -9,24 +9,37 @@ use rustix::process::{Pid, getpgrp};
 use crate::procfs;
 
 /// A process below us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Descendant {
     pub(super) pid: Pid,
+    /// As the kernel has it.
+    pub(super) name: String,
     /// It has ended, its own parent had before, and so it is ours to wait for.
     pub(super) is_orphan_of_ours: bool,
 }
 
 /// A process as the table has it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Row {
     pid: u32,
+    name: String,
     parent: u32,
     group: u32,
     has_ended: bool,
 }
 
-/// All of them, at any depth.
+/// Those in our own group, at any depth.
 pub(super) fn descendants() -> Vec<Descendant> {
+    let group = getpgrp().as_raw_nonzero().get();
+    find(Some(group.cast_unsigned()))
+}
+
+/// All of them, at any depth.
+pub(super) fn all_descendants() -> Vec<Descendant> {
+    find(None)
+}
+
+fn find(group: Option<u32>) -> Vec<Descendant> {
     let Ok(folder) = fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -36,16 +49,16 @@ pub(super) fn descendants() -> Vec<Descendant> {
         let stat = procfs::stat(pid)?;
         Some(Row {
             pid,
+            name: stat.name,
             parent: stat.parent,
             group: stat.group,
             has_ended: stat.has_ended,
         })
     });
-    let group = getpgrp().as_raw_nonzero().get();
-    below(std::process::id(), group.cast_unsigned(), rows)
+    below(std::process::id(), group, rows)
 }
 
-fn below(us: u32, group: u32, rows: impl Iterator<Item = Row>) -> Vec<Descendant> {
+fn below(us: u32, group: Option<u32>, rows: impl Iterator<Item = Row>) -> Vec<Descendant> {
     let mut children: HashMap<u32, Vec<Row>> = HashMap::new();
     for row in rows {
         children.entry(row.parent).or_default().push(row);
@@ -56,9 +69,11 @@ fn below(us: u32, group: u32, rows: impl Iterator<Item = Row>) -> Vec<Descendant
         // Taken out, so that not even a table that contradicts itself leads in a circle.
         for row in children.remove(&parent).unwrap_or_default() {
             parents.push(row.pid);
-            let pid = Pid::from_raw(row.pid.cast_signed()).filter(|_| row.group == group);
+            let is_meant = group.is_none_or(|group| row.group == group);
+            let pid = Pid::from_raw(row.pid.cast_signed()).filter(|_| is_meant);
             found.extend(pid.map(|pid| Descendant {
                 pid,
+                name: row.name,
                 is_orphan_of_ours: row.has_ended && parent == us,
             }));
         }
@@ -71,9 +86,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_descendants_in_our_group_are_found() {
+    fn descendants_are_found_in_our_group_or_in_any() {
         let row = |(pid, parent, group)| Row {
             pid,
+            name: "x".to_owned(),
             parent,
             group,
             has_ended: pid == 4,
@@ -86,7 +102,8 @@ mod tests {
             (5, 3, 7),
             (6, 1, 7),
         ];
-        let mut found = below(2, 7, table.into_iter().map(row));
+        assert_eq!(below(2, None, table.into_iter().map(row)).len(), 3);
+        let mut found = below(2, Some(7), table.into_iter().map(row));
         found.sort_by_key(|it| it.pid.as_raw_nonzero());
         let pids: Vec<i32> = found
             .iter()

@@ -1,11 +1,12 @@
 //! The wish to end: asked for by signals, heard by everybody who runs something.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
+    time::Instant,
 };
 
 /// What is wanted; only ever grows.
@@ -20,13 +21,20 @@ pub(super) enum Wish {
     Kill,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct State {
+    wish: Wish,
+    /// When the first signal came, if it was one that asked for the end.
+    asked: Option<Instant>,
+}
+
 /// Where the wish is made.
 #[derive(Clone, Debug)]
-pub(super) struct Wisher(watch::Sender<Wish>);
+pub(super) struct Wisher(watch::Sender<State>);
 
 /// Where it is heard.
 #[derive(Clone, Debug)]
-pub(super) struct Halt(watch::Receiver<Wish>);
+pub(super) struct Halt(watch::Receiver<State>);
 
 /// The signals, read until dropped.
 #[derive(Debug)]
@@ -35,33 +43,46 @@ pub(super) struct Signals {
 }
 
 pub(super) fn channel() -> (Wisher, Halt) {
-    let (send, receive) = watch::channel(Wish::GoOn);
+    let (send, receive) = watch::channel(State {
+        wish: Wish::GoOn,
+        asked: None,
+    });
     (Wisher(send), Halt(receive))
 }
 
 impl Wisher {
     /// An end in order, if none is wanted yet.
     pub(super) fn end(&self) {
-        self.at_least(Wish::End { by_terminal: false });
-    }
-
-    fn at_least(&self, wish: Wish) {
-        self.0.send_if_modified(|known| {
-            let grows = *known == Wish::GoOn || wish == Wish::Kill;
-            if grows {
-                *known = wish;
+        self.change(|state| {
+            if state.wish == Wish::GoOn {
+                state.wish = Wish::End { by_terminal: false };
             }
-            grows
         });
     }
 
-    /// The first signal asks for an end, the second kills.
-    fn next(&self, by_terminal: bool) {
-        let is_first = *self.0.borrow() == Wish::GoOn;
-        self.at_least(if is_first {
-            Wish::End { by_terminal }
-        } else {
-            Wish::Kill
+    /// The first signal asks for an end, the second kills. One that comes right after the first is
+    /// the same wish again: `timeout` signals its child, and then the child's group.
+    fn next(&self, by_terminal: bool, now: Instant) {
+        self.change(|state| match (state.wish, state.asked) {
+            (Wish::GoOn, _) => {
+                state.wish = Wish::End { by_terminal };
+                state.asked = Some(now);
+            }
+            (_, Some(asked)) if now.saturating_duration_since(asked) < SAME_WISH => {}
+            _ => state.wish = Wish::Kill,
+        });
+    }
+
+    /// Whatever was wanted before.
+    fn kill(&self) {
+        self.change(|state| state.wish = Wish::Kill);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        self.0.send_if_modified(|state| {
+            let before = state.wish;
+            change(state);
+            state.wish != before
         });
     }
 }
@@ -78,16 +99,20 @@ impl Halt {
     }
 
     pub(super) fn is_wanted(&self) -> bool {
-        *self.0.borrow() != Wish::GoOn
+        self.0.borrow().wish != Wish::GoOn
+    }
+
+    pub(super) fn is_kill(&self) -> bool {
+        self.0.borrow().wish == Wish::Kill
     }
 
     async fn reaches(&mut self, least: Wish) -> Wish {
         // The guard must not live until another wait.
         let wish = self
             .0
-            .wait_for(|wish| *wish >= least)
+            .wait_for(|state| state.wish >= least)
             .await
-            .map(|wish| *wish);
+            .map(|state| state.wish);
         match wish {
             Ok(wish) => wish,
             // Nobody is left who could wish for anything.
@@ -98,7 +123,7 @@ impl Halt {
 
 impl Signals {
     /// From here on Ctrl-C, a request to end, or the terminal going away no longer end the process
-    /// by themselves. What we were started with as ignored, as `nohup` does, stays so.
+    /// by themselves; nor does Ctrl-\, which kills what we started instead of leaving it. What we were started with as ignored, as `nohup` does, stays so.
     pub(super) fn listen(wisher: &Wisher) -> io::Result<Self> {
         let ignored = ignored();
         let mut tasks = JoinSet::new();
@@ -106,6 +131,7 @@ impl Signals {
             SignalKind::interrupt(),
             SignalKind::terminate(),
             SignalKind::hangup(),
+            SignalKind::quit(),
         ] {
             if is_in(ignored, kind.as_raw_value()) {
                 continue;
@@ -115,13 +141,19 @@ impl Signals {
             let by_terminal = kind != SignalKind::terminate();
             tasks.spawn(async move {
                 while signals.recv().await.is_some() {
-                    wisher.next(by_terminal);
+                    match kind == SignalKind::quit() {
+                        true => wisher.kill(),
+                        false => wisher.next(by_terminal, Instant::now()),
+                    }
                 }
             });
         }
         Ok(Self { _tasks: tasks })
     }
 }
+
+/// Nobody presses Ctrl-C twice within this time.
+const SAME_WISH: Duration = Duration::from_millis(300);
 
 /// The set of ignored signals, if the system tells.
 fn ignored() -> u64 {
@@ -151,12 +183,25 @@ mod tests {
     async fn the_first_signal_asks_and_the_second_kills() {
         let (wisher, mut halt) = channel();
         assert!(!halt.is_wanted());
-        wisher.next(true);
+        let now = Instant::now();
+        wisher.next(true, now);
         assert_eq!(halt.wanted().await, Wish::End { by_terminal: true });
         wisher.end();
         assert_eq!(halt.wanted().await, Wish::End { by_terminal: true });
-        wisher.next(false);
+        wisher.next(false, now + SAME_WISH);
         halt.kill().await;
+    }
+
+    #[tokio::test]
+    async fn a_wish_that_arrives_twice_at_once_is_one() {
+        let (wisher, mut halt) = channel();
+        let now = Instant::now();
+        wisher.next(false, now);
+        wisher.next(false, now + Duration::from_millis(1));
+        assert_eq!(halt.wanted().await, Wish::End { by_terminal: false });
+        wisher.kill();
+        halt.kill().await;
+        assert!(halt.is_kill());
     }
 
     #[tokio::test]
@@ -164,7 +209,7 @@ mod tests {
         let (wisher, mut halt) = channel();
         wisher.end();
         assert_eq!(halt.wanted().await, Wish::End { by_terminal: false });
-        wisher.next(true);
+        wisher.next(true, Instant::now());
         halt.kill().await;
     }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use outrider_config::flags::Parsed;
+use outrider_core::quote::quote;
 
 use super::{
     dapr_folder,
@@ -11,6 +12,7 @@ use super::{
     plan::{Destination, Health, Member, Restart, Sidecar, id_of_folder},
     resources,
     screen::Status,
+    values,
 };
 
 /// What to say before anything starts.
@@ -26,14 +28,17 @@ pub(super) fn member(
     let dapr = dapr_folder::find(&parsed.str("runtime-path"), variables);
     let app_id = match parsed.str("app-id") {
         id if id.is_empty() => id_of_folder(folder),
-        id => id,
+        id => {
+            checked("app-id", &id, values::app_id(&id))?;
+            id
+        }
     };
     let config = match parsed.given_str("config").filter(|it| !it.is_empty()) {
         Some(given) => Some(existing("--config", given.into())?),
         None => dapr_folder::config(dapr.as_deref()),
     };
     let resources = match given_resources(parsed)? {
-        given if given.is_empty() => resources::default(dapr.as_deref(), variables, notes)?,
+        given if given.is_empty() => resources::default(dapr.as_deref(), variables, notes),
         given => given,
     };
     if parsed.positionals.is_empty() {
@@ -49,7 +54,7 @@ pub(super) fn member(
         sidecar: Sidecar {
             config,
             resources,
-            ..sidecar(parsed)?
+            ..sidecar(parsed, folder)?
         },
         app_log: Destination::Console,
         sidecar_log: Destination::Console,
@@ -58,10 +63,14 @@ pub(super) fn member(
     })
 }
 
-fn sidecar(parsed: &Parsed) -> Result<Sidecar, Error> {
+fn sidecar(parsed: &Parsed, folder: &Path) -> Result<Sidecar, Error> {
+    let text = |flag: &str, check: Check| {
+        let text = parsed.str(flag);
+        checked(flag, &text, check(&text)).map(|()| text)
+    };
     Ok(Sidecar {
         app_port: port(parsed, "app-port")?,
-        app_protocol: parsed.str("app-protocol"),
+        app_protocol: text("app-protocol", values::protocol)?,
         app_channel_address: parsed.str("app-channel-address"),
         app_max_concurrency: parsed.int("app-max-concurrency"),
         app_ssl: parsed.bool("app-ssl"),
@@ -80,29 +89,34 @@ fn sidecar(parsed: &Parsed) -> Result<Sidecar, Error> {
         enable_profiling: parsed.bool("enable-profiling"),
         enable_api_logging: parsed.bool("enable-api-logging"),
         listen_addresses: parsed.str("dapr-listen-addresses"),
-        unix_domain_socket: parsed.str("unix-domain-socket"),
+        unix_domain_socket: socket_folder(&parsed.str("unix-domain-socket"), folder),
         config: None,
         resources: Vec::new(),
-        max_body_size: parsed.str("max-body-size"),
-        read_buffer_size: parsed.str("read-buffer-size"),
-        log_level: parsed.str("log-level"),
+        max_body_size: text("max-body-size", values::size)?,
+        read_buffer_size: text("read-buffer-size", values::size)?,
+        log_level: text("log-level", values::log_level)?,
         log_as_json: parsed.bool("log-as-json"),
     })
 }
 
-/// Zero and less mean that it was not given.
-fn port(parsed: &Parsed, flag: &str) -> Result<Option<u16>, Error> {
-    let number = parsed.int(flag);
-    port_number(number).map_err(|why| Error::Value(format!("--{flag} is {number}; {why}")))
+type Check = fn(&str) -> Result<(), String>;
+
+fn checked(flag: &str, text: &str, outcome: Result<(), String>) -> Result<(), Error> {
+    let text = quote(text);
+    outcome.map_err(|why| Error::Value(format!("--{flag} is {text}; {why}")))
 }
 
-/// The same for a number from anywhere.
-pub(super) fn port_number(number: i64) -> Result<Option<u16>, &'static str> {
-    match u16::try_from(number.max(0)) {
-        Ok(0) => Ok(None),
-        Ok(port) => Ok(Some(port)),
-        Err(_) => Err("it must be at most 65535"),
+/// Absolute, so that `list` and `invoke` find the sockets from anywhere.
+fn socket_folder(given: &str, folder: &Path) -> String {
+    match given {
+        "" => String::new(),
+        given => folder.join(given).display().to_string(),
     }
+}
+
+fn port(parsed: &Parsed, flag: &str) -> Result<Option<u16>, Error> {
+    let number = parsed.int(flag);
+    values::port(number).map_err(|why| Error::Value(format!("--{flag} is {number}; {why}")))
 }
 
 fn given_resources(parsed: &Parsed) -> Result<Vec<PathBuf>, Error> {
@@ -153,6 +167,8 @@ mod tests {
         assert_eq!(member.sidecar.http_port, None);
         assert_eq!(member.sidecar.grpc_port, None);
         assert_eq!(member.sidecar.config, None);
+        let member = read("-u run/x node", &none).unwrap();
+        assert_eq!(member.sidecar.unix_domain_socket, "/src/My.Cart/run/x");
     }
 
     #[test]
@@ -163,6 +179,16 @@ mod tests {
                 "-H 65536 x",
                 "--dapr-http-port is 65536; it must be at most 65535",
             ),
+            (
+                "--log-level loud x",
+                "--log-level is \"loud\"; allowed are debug, ",
+            ),
+            (
+                "--max-body-size 4MiB x",
+                "--max-body-size is \"4MiB\"; did you mean 4Mi?",
+            ),
+            ("-P htp x", "--app-protocol is \"htp\"; allowed are http, "),
+            ("-a a.b x", "--app-id is \"a.b\"; parameter app-id cannot"),
             ("-c /nowhere/c.yaml x", "--config /nowhere/c.yaml: "),
             ("--resources-path /nowhere x", "--resources-path /nowhere: "),
             ("-d /nowhere x", "--components-path /nowhere: "),

@@ -8,7 +8,8 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, Hasher, RandomState},
     io,
-    net::{IpAddr, Ipv4Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    time::Duration,
 };
 
 use super::{
@@ -109,6 +110,23 @@ fn given(sidecar: &Sidecar) -> impl Iterator<Item = (&'static str, u16)> {
     .filter_map(|(what, port)| Some((what, port?)))
 }
 
+/// A warning if somebody listens already where the app will, and would be called in its place.
+pub(super) fn taken(member: &Member) -> Option<String> {
+    let sidecar = &member.sidecar;
+    // Without a command the app is started by somebody else.
+    let port = sidecar.app_port.filter(|_| !member.command.is_empty())?;
+    let host = match sidecar.app_channel_address.as_str() {
+        "" | "localhost" => Ipv4Addr::LOCALHOST.into(),
+        address => address.parse::<IpAddr>().ok()?,
+    };
+    TcpStream::connect_timeout(&SocketAddr::new(host, port), GLANCE).ok()?;
+    let name = &member.name;
+    Some(format!(
+        "{name}: somebody listens on port {port} already, before the app was started, and gets its \
+         calls if it does not let go of the port"
+    ))
+}
+
 /// Where the APIs will listen, as far as one address can say.
 fn api_address(sidecar: &Sidecar) -> IpAddr {
     let first = sidecar.listen_addresses.split(',').next();
@@ -133,6 +151,8 @@ fn free() -> io::Result<TcpListener> {
 const FIRST: u16 = 20_000;
 const COUNT: u64 = 12_000;
 const ATTEMPTS: u32 = 100;
+/// A server of this machine takes a connection at once.
+const GLANCE: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
@@ -159,6 +179,17 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 8);
+    }
+
+    #[test]
+    fn somebody_in_the_apps_place_is_told_of() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut cart = member("cart");
+        cart.sidecar.app_port = Some(listener.local_addr().unwrap().port());
+        assert!(taken(&cart).unwrap().starts_with("cart: somebody listens"));
+        // A sidecar alone is started for just that.
+        cart.command.clear();
+        assert_eq!(taken(&cart), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::api::Api;
 
@@ -33,22 +33,6 @@ pub(super) async fn put(api: &Api, keys: &Keys) -> Vec<String> {
         failed.push(format!("{key}: {why}"));
     }
     failed
-}
-
-/// The work; `late` is called once if it takes longer than `patience`.
-pub(super) async fn with_notice<T>(
-    work: impl Future<Output = T>,
-    patience: Duration,
-    late: impl FnOnce(),
-) -> T {
-    let mut work = std::pin::pin!(work);
-    match timeout(patience, &mut work).await {
-        Ok(done) => done,
-        Err(_) => {
-            late();
-            work.await
-        }
-    }
 }
 
 async fn until_204(api: &Api, path: &str) {

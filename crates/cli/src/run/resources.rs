@@ -2,21 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    dapr_folder, environment::Variables, error::Error, options::Notes, screen::Status, store,
-};
+use super::{dapr_folder, environment::Variables, options::Notes, screen::Status, store};
 
 /// Dapr's own components if there are any, else the embedded store.
 pub(super) fn default(
     dapr: Option<&Path>,
     variables: &Variables,
     notes: &mut Notes,
-) -> Result<Vec<PathBuf>, Error> {
+) -> Vec<PathBuf> {
     if let Some(folder) = dapr_folder::components(dapr) {
-        return Ok(vec![folder]);
+        return vec![folder];
     }
-    let (status, text, folders) = match store::prepare(variables)? {
-        Some(store) => (
+    let (status, text, folders) = match store::prepare(variables) {
+        Ok(Some(store)) => (
             Status::Info,
             format!(
                 "no resources were given: the state store {} is the file {}",
@@ -25,11 +23,14 @@ pub(super) fn default(
             ),
             vec![store.resources],
         ),
-        None => (
+        Ok(None) => (
             Status::Warning,
-            "no resources were given, and no state store was made: neither XDG_DATA_HOME nor HOME \
-             names a folder"
-                .to_owned(),
+            format!("{NONE}: neither XDG_DATA_HOME nor HOME names a folder; {CURE}"),
+            Vec::new(),
+        ),
+        Err(why) => (
+            Status::Warning,
+            format!("{NONE}: {why}; {CURE}"),
             Vec::new(),
         ),
     };
@@ -37,5 +38,8 @@ pub(super) fn default(
     if !notes.iter().any(|(_, known)| *known == text) {
         notes.push((status, text));
     }
-    Ok(folders)
+    folders
 }
+
+const NONE: &str = "no resources were given, and no state store was made";
+const CURE: &str = "--resources-path (in a template: resourcesPath) names a folder with resources";

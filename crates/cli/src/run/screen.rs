@@ -13,6 +13,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use crate::output::printable;
 use line::Writer;
 pub(super) use line::{APP, Look, OWN, SIDECAR, Source};
 
@@ -176,7 +177,8 @@ pub(super) fn look(json: bool, no_color: bool) -> Look {
 /// Our last words where nothing was started, and so nothing else writes.
 pub(super) fn last_words(json: bool, text: &str) -> String {
     if !json {
-        return format!("{text}\n");
+        let lines = text.lines().map(printable);
+        return lines.map(|line| line + "\n").collect();
     }
     let own = Source::new(Look::Json, "", None, "", OWN);
     let (_, bytes) = Writer::new(Look::Json, true).told(&own, Status::Failure, text);

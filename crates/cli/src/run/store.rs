@@ -5,7 +5,10 @@ use std::{
     ffi::OsStr,
     fs::{self, DirBuilder, Permissions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -28,7 +31,7 @@ pub(super) fn prepare(variables: &Variables) -> Result<Option<Default>, Error> {
     };
     let folder = data.join("outrider");
     let failed = |cause| Error::File {
-        what: "the state store can't be prepared in",
+        what: "it can't be prepared in",
         path: folder.clone(),
         cause,
     };
@@ -65,8 +68,23 @@ fn write(folder: &Path) -> io::Result<Default> {
     Ok(Default { resources, file })
 }
 
+/// The path as a URI that SQLite opens, with every byte escaped that could mean something on the
+/// way there: to SQLite, or as a template in a component's value.
+fn uri(file: &Path) -> String {
+    let mut uri = "file:".to_owned();
+    for byte in file.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                uri.push(char::from(*byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
+}
+
 fn description(file: &Path) -> String {
-    let path = serde_json::Value::from(file.display().to_string());
+    let path = uri(file);
     format!(
         "# Written by 'outrider run', for apps that are given no resources. Changes are lost:\n\
          # copy the file to a folder of your own and name that with --resources-path.\n\
@@ -79,7 +97,9 @@ fn description(file: &Path) -> String {
          \x20 version: v1\n\
          \x20 metadata:\n\
          \x20 - name: connectionString\n\
-         \x20   value: {path}\n"
+         \x20   value: \"{path}\"\n\
+         \x20 - name: cleanupInterval\n\
+         \x20   value: 1h\n"
     )
 }
 
@@ -124,11 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn odd_paths_stay_one_value() {
-        let text = description(Path::new("/a \"b\"\n/state.db"));
-        assert!(
-            text.ends_with("value: \"/a \\\"b\\\"\\n/state.db\"\n"),
-            "{text}"
+    fn nothing_in_a_path_means_anything_but_itself() {
+        assert_eq!(
+            uri(Path::new("/home/me/x-y.z_~1")),
+            "file:/home/me/x-y.z_~1"
         );
+        let odd = OsStr::from_bytes(b"/a #?%41&{appID}+\"\n\xc3\xa4\xff");
+        assert_eq!(
+            uri(Path::new(odd)),
+            "file:/a%20%23%3F%2541%26%7BappID%7D%2B%22%0A%C3%A4%FF"
+        );
+        let text = description(Path::new("/a b/state.db"));
+        let expected = "  - name: connectionString\n    value: \"file:/a%20b/state.db\"\n  \
+                        - name: cleanupInterval\n    value: 1h\n";
+        assert!(text.ends_with(expected), "{text}");
     }
 }

@@ -12,9 +12,11 @@ use super::{
     arguments,
     environment::Variables,
     error::Error,
-    halt::{self, Halt, Signals, Wisher},
+    halt::{self, Halt, Signals},
+    leftovers::Before,
     plan::{Member, Origin},
     ports::{self, Reserved},
+    program::Program,
     screen::{APP, Look, OWN, SIDECAR, Screen, Source, Status},
     unit::{Shared, Sources, Stage, Unit},
     verdict::Verdict,
@@ -35,9 +37,13 @@ pub(super) struct Start {
 }
 
 /// The exit code. An error means that nothing was started.
-pub(super) fn run(start: Start) -> Result<u8, Error> {
+pub(super) fn run(mut start: Start) -> Result<u8, Error> {
     let reserved = ports::reserve(&start.members)?;
     check(&start, &reserved)?;
+    let taken = start.members.iter().filter_map(ports::taken);
+    start
+        .notes
+        .extend(taken.map(|text| (Status::Warning, text)));
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,6 +75,7 @@ async fn perform(start: Start, reserved: Vec<Reserved>) -> Result<u8, Error> {
     let (wisher, mut halt) = halt::channel();
     let _signals = Signals::listen(&wisher).map_err(Error::Runtime)?;
     adopt_orphans();
+    let before = Before::now();
     let labels = Labels::of(&start);
     let screen = Screen::new(start.look, labels.own(start.look));
     for (status, text) in &start.notes {
@@ -76,7 +83,7 @@ async fn perform(start: Start, reserved: Vec<Reserved>) -> Result<u8, Error> {
     }
     let is_template = start.origin != Origin::Flags;
     let shared = Arc::new(Shared {
-        executable: start.executable,
+        program: Program::of(start.executable),
         variables: start.variables,
         origin: start.origin,
         screen: screen.clone(),
@@ -85,10 +92,20 @@ async fn perform(start: Start, reserved: Vec<Reserved>) -> Result<u8, Error> {
     let sources = labels.sources(&start.members, start.look);
     let mut units = spawn(start.members, reserved, &shared, sources, &halt);
 
-    let code = if is_template {
-        several(&mut units, &wisher, &screen).await
-    } else {
-        one(&mut units, &screen).await
+    let mut verdicts = Vec::new();
+    while let Some((index, verdict)) = next(&mut units).await {
+        if is_template {
+            told_early(&verdict, units.len(), &halt, &screen);
+        }
+        if verdict.is_failed_start() {
+            wisher.end();
+        }
+        verdicts.push((index, verdict));
+    }
+    before.sweep(&halt, &screen).await;
+    let code = match is_template {
+        true => summary(verdicts, &screen),
+        false => one(&verdicts, &screen),
     };
     tokio::select! {
         () = screen.close() => {}
@@ -140,8 +157,8 @@ fn spawn(
 }
 
 /// The only unit decides.
-async fn one(units: &mut Units, screen: &Screen) -> u8 {
-    let Some((_, verdict)) = next(units).await else {
+fn one(verdicts: &[(usize, Verdict)], screen: &Screen) -> u8 {
+    let Some((_, verdict)) = verdicts.first() else {
         return 1;
     };
     if verdict.is_failure() {
@@ -150,27 +167,25 @@ async fn one(units: &mut Units, screen: &Screen) -> u8 {
     verdict.code()
 }
 
-/// All of them, and who failed as the last lines.
-async fn several(units: &mut Units, wisher: &Wisher, screen: &Screen) -> u8 {
-    let mut verdicts = Vec::new();
-    while let Some((index, verdict)) = next(units).await {
-        let status = match verdict.is_failure() {
-            true => Status::Failure,
-            false => Status::Info,
-        };
-        let rest = match (units.len(), verdict.is_failed_start()) {
-            (0, _) => "",
-            (_, true) => "; ending the others",
-            (_, false) => "; the others go on",
-        };
-        if !rest.is_empty() {
-            screen.tell(status, format!("{}{rest}", verdict.text()));
-        }
-        if verdict.is_failed_start() {
-            wisher.end();
-        }
-        verdicts.push((index, verdict));
+/// The end of one of several, and what it means for those that are left. Of those that end because
+/// all have to, the summary tells.
+fn told_early(verdict: &Verdict, left: usize, halt: &Halt, screen: &Screen) {
+    if left == 0 || halt.is_wanted() {
+        return;
     }
+    let status = match verdict.is_failure() {
+        true => Status::Failure,
+        false => Status::Info,
+    };
+    let rest = match verdict.is_failed_start() {
+        true => "ending the others",
+        false => "the others go on",
+    };
+    screen.tell(status, format!("{}; {rest}", verdict.text()));
+}
+
+/// All of them, and who failed as the last lines.
+fn summary(mut verdicts: Vec<(usize, Verdict)>, screen: &Screen) -> u8 {
     verdicts.sort_by_key(|(index, verdict)| (verdict.is_failure(), *index));
     let failures = verdicts.iter().filter(|(_, it)| it.is_failure()).count();
     screen.tell(

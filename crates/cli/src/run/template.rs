@@ -4,6 +4,7 @@
 //! warnings: the reference ignores them, and templates that work there must work here.
 
 mod order;
+mod ports;
 mod resolve;
 mod schema;
 
@@ -65,6 +66,14 @@ impl Faults {
             line: Some(line),
             text: text.into(),
         });
+    }
+
+    /// For a value of `common`, which every app would tell of.
+    fn add_once(&mut self, line: usize, text: String) {
+        let is_known = |it: &Fault| it.line == Some(line) && it.text == text;
+        if !self.0.iter().any(is_known) {
+            self.add(line, text);
+        }
     }
 
     /// The first is what to mend first, and the last line is what people see first; with one fault
@@ -156,7 +165,8 @@ fn decode(source: &Source) -> Result<(Root, Vec<UnknownKey>), Error> {
         Err(yaml::Error::Structure(text)) => faults.0.push(Fault { line: None, text }),
         Err(yaml::Error::Unmarshal(problems)) => {
             for problem in problems {
-                let cure = cure(&problem.text);
+                let line = source.text.lines().nth(problem.line.saturating_sub(1));
+                let cure = cure(&problem.text, line.unwrap_or_default());
                 faults.add(problem.line, format!("{}{cure}", problem.text));
             }
         }
@@ -164,9 +174,13 @@ fn decode(source: &Source) -> Result<(Root, Vec<UnknownKey>), Error> {
     Err(faults.into_error(&source.name))
 }
 
-/// What to write instead, by the type that was expected.
-fn cure(text: &str) -> &'static str {
+/// What to write instead, by the type that was expected and the line it was expected in.
+fn cure(text: &str, line: &str) -> &'static str {
     match text.rsplit_once(" into ").map(|(_, kind)| kind) {
+        Some("[]string") if line.contains("resourcesPaths") => {
+            "; write a list, as in [./resources], or use the key resourcesPath"
+        }
+        Some("[]string") if line.contains("dependsOn") => "; write a list, as in [cart, till]",
         Some("[]string") => "; write a list, as in [python3, app.py]",
         Some("int") => "; write a whole number",
         Some("bool") => "; write true or false",
@@ -183,7 +197,11 @@ fn unknown_text(name: &str, key: &UnknownKey) -> String {
     let last = path.rsplit('.').next().unwrap_or(path);
     let keys = schema::keys(path);
     let meant = schema::renamed(last).or_else(|| suggest::nearest(last, &keys));
-    let hint = meant.map_or(String::new(), |key| format!("; did you mean {key}?"));
+    let hint = match meant {
+        _ if schema::is_own(path) => "; it belongs to an app, below apps:".to_owned(),
+        Some(key) => format!("; did you mean {key}?"),
+        None => String::new(),
+    };
     format!("{name} line {line}: the key {path} is not known and ignored{hint}")
 }
 

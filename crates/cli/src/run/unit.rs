@@ -54,6 +54,8 @@ pub(super) struct Unit {
 /// Both processes. The app is not there for a sidecar alone, and between two starts.
 struct Pair {
     app: Option<Child>,
+    /// How the app ended that is to be started again.
+    ended: Option<ExitStatus>,
     sidecar: Child,
     said: Said,
     was_ready: bool,
@@ -85,7 +87,6 @@ impl Unit {
 
     /// Waits for the apps it depends on. One that did its work and ended counts as ready.
     async fn needs_are_met(&mut self) -> Result<(), How> {
-        let name = self.member.name.clone();
         for (other, stage) in &mut self.needs {
             let reached = tokio::select! {
                 biased;
@@ -95,7 +96,7 @@ impl Unit {
                 }
             };
             if reached == (Stage::Ended { well: false }) {
-                let why = format!("{name} was not started: it depends on {other}, which failed");
+                let why = format!("it depends on {other}, which failed");
                 return Err(How::NotStarted {
                     why,
                     ends_all: false,
@@ -136,11 +137,13 @@ impl Unit {
                     self.clear_away(&mut pair.app).await;
                     let wait = backoff.next(started.elapsed());
                     self.told_restart(status, wait);
+                    pair.ended = Some(status);
                     pause = Some(Box::pin(sleep(wait)));
                     ready = None;
                 }
                 Event::Pause => {
                     pause = None;
+                    pair.ended = None;
                     started = Instant::now();
                     pair.app = match self.start_app(&logs) {
                         Ok(app) => app,
@@ -167,6 +170,7 @@ impl Unit {
         let _ = timeout(HEAD_START, self.api().listens()).await;
         let pair = Pair {
             app: self.start_app(&logs)?,
+            ended: None,
             sidecar,
             said,
             was_ready: false,

@@ -27,7 +27,7 @@ pub(super) enum How {
         app: Option<ExitStatus>,
         forced: bool,
     },
-    /// The text is whole. `ends_all`: a start that fails is a mistake of whoever started it.
+    /// `ends_all`: a start that fails is a mistake of whoever started it.
     NotStarted { why: String, ends_all: bool },
 }
 
@@ -91,7 +91,7 @@ impl Verdict {
                 was_ready,
                 ..
             } => sidecar_text(name, *status, cause.as_deref(), *was_ready),
-            How::NotStarted { why, .. } => why.clone(),
+            How::NotStarted { why, .. } => format!("{name} was not started: {why}"),
         }
     }
 }
@@ -232,5 +232,14 @@ mod tests {
         );
         assert!(sidecar(exit(1), None).is_failed_start());
         assert!(!sidecar(exit(0), None).is_failed_start());
+        let why = "there is no command x".to_owned();
+        let not_started = verdict(How::NotStarted {
+            why,
+            ends_all: true,
+        });
+        assert_eq!(
+            not_started.text(),
+            "cart was not started: there is no command x"
+        );
     }
 }

@@ -9,7 +9,10 @@ use std::{
 use outrider_config::flags::Parsed;
 
 use super::plan::Plan;
-use crate::{output::printable, sidecars::Sidecar};
+use crate::{
+    output::printable,
+    sidecars::{self, Sidecar},
+};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -46,6 +49,9 @@ impl Wish {
         let file = parsed.given_str("run-file");
         let goal = match (ids.is_empty(), file, parsed.bool("all")) {
             (false, None, false) => Goal::Ids(ids),
+            (true, Some(file), false) if file.is_empty() => {
+                return Err("--run-file is empty; name a template or its folder".to_owned());
+            }
             (true, Some(file), false) => Goal::file(file),
             (true, None, true) => Goal::All,
             (true, None, false) => {
@@ -116,6 +122,18 @@ impl Goal {
             Self::File { .. } | Self::All => String::new(),
         }
     }
+
+    /// What to say of sidecars that may be meant if no other is: only they know their file.
+    pub(super) fn perhaps(&self, sidecars: &[Sidecar]) -> String {
+        let Self::File { .. } = self else {
+            return String::new();
+        };
+        let lines = sidecars::silent(sidecars);
+        if lines.is_empty() {
+            return lines;
+        }
+        format!("These did not tell which file started them, and are left alone:\n{lines}")
+    }
 }
 
 /// The same file, whatever links lead to it.
@@ -150,6 +168,11 @@ mod tests {
         };
         assert_eq!(read("-f x.yaml"), Ok(file));
         assert!(read("").unwrap_err().starts_with("name an app id"));
+        assert!(
+            read("--run-file=")
+                .unwrap_err()
+                .starts_with("--run-file is empty")
+        );
         assert!(read("a --all").unwrap_err().starts_with("only one of"));
         assert!(
             read("a --timeout -1s")
@@ -171,6 +194,24 @@ mod tests {
             "Failed to stop Dapr and app processes: couldn't find apps with run file \"x.yaml\"\n"
         );
         assert_eq!(Goal::All.unknown(&[]), "");
+    }
+
+    #[test]
+    fn those_that_may_have_been_started_by_the_file_are_named() {
+        let silent = Sidecar {
+            app_id: "a".to_owned(),
+            pid: 7,
+            is_own: true,
+            answer: sidecars::Answer::Refused,
+            ..Sidecar::default()
+        };
+        let file = Goal::file("x.yaml".to_owned());
+        assert!(
+            file.perhaps(std::slice::from_ref(&silent))
+                .ends_with("\na (pid 7): it asks for a token: set DAPR_API_TOKEN\n")
+        );
+        assert_eq!(file.perhaps(&[]), "");
+        assert_eq!(Goal::All.perhaps(&[silent]), "");
     }
 
     #[test]

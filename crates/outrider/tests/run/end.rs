@@ -70,10 +70,68 @@ fn a_second_signal_kills_an_app_that_does_not_want_to_end() {
     run.signal(Signal::TERM);
     run.until("asked");
     let asked = Instant::now();
-    run.signal(Signal::TERM);
+    // One that comes right after the first counts as the same.
+    run.signal_until_it_ends(Signal::TERM);
     assert_eq!(run.end(), Some(137), "{:#?}", run.seen);
     assert!(asked.elapsed().as_secs() < 4, "{:#?}", run.seen);
     assert_gone(pid);
+}
+
+#[test]
+fn a_signal_that_arrives_twice_asks_once() {
+    let place = Place::new();
+    let script = "trap 'echo asked; exit 3' TERM; echo pid $$; while :; do sleep 0.05; done";
+    let mut run = place.shell(&unique_id("app"), &[], script);
+    run.pid_after("app      │ pid ");
+    run.signal(Signal::TERM);
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(), Some(3), "{:#?}", run.seen);
+}
+
+#[test]
+fn a_signal_that_wants_no_order_kills_both() {
+    let place = Place::new();
+    let id = unique_id("app");
+    let mut run = place.shell(&id, &[], WAITS);
+    let pid = run.pid_after("app      │ pid ");
+    run.until("up and running");
+    let sidecar = sidecar_of(&id);
+    run.signal(Signal::QUIT);
+    assert_eq!(run.end(), Some(137), "{:#?}", run.seen);
+    assert_gone(pid);
+    assert_gone(sidecar);
+}
+
+#[test]
+fn a_sidecar_ends_with_a_run_that_was_killed() {
+    let place = Place::new();
+    let id = unique_id("app");
+    let mut run = place.shell(&id, &[], WAITS);
+    let pid = run.pid_after("app      │ pid ");
+    run.until("up and running");
+    let sidecar = sidecar_of(&id);
+    run.signal(Signal::KILL);
+    // The app, which nobody told, still has the pipe.
+    kill_process(pid, Signal::KILL).unwrap();
+    assert_eq!(run.end(), None);
+    assert_gone(sidecar);
+}
+
+#[test]
+fn what_left_its_process_group_is_ended_and_named() {
+    let place = Place::new();
+    let script = "setsid sh -c 'echo child $$; : > up; exec sleep 1000' &
+                  while [ ! -e up ]; do sleep 0.05; done";
+    let mut run = place.shell(&unique_id("app"), &[], script);
+    let child = run.pid_after("app      │ child ");
+    assert_eq!(run.end(), Some(0), "{:#?}", run.seen);
+    let pid = child.as_raw_nonzero();
+    assert!(
+        run.said("ending what was left running: ") && run.said(&format!("(pid {pid})")),
+        "{:#?}",
+        run.seen
+    );
+    assert_gone(child);
 }
 
 #[test]

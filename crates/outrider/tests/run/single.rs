@@ -1,9 +1,10 @@
 //! One app: its exit code, its environment, what others find out about it.
 
-use std::process::Stdio;
+use std::{path::PathBuf, process::Stdio};
 
 use outrider_testkit::unique_id;
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::support::{Place, Run, ask, extended, free_port, helper_command};
 
@@ -98,6 +99,51 @@ fn without_resources_the_app_has_a_store_that_outlives_it() {
         run.end();
     }
     assert!(place.path("home/.local/share/outrider/state.db").is_file());
+}
+
+#[test]
+fn the_store_is_where_it_is_said_to_be_whatever_the_folder_is_called() {
+    let place = Place::new();
+    let data = place.path("a#b ?c=d&%41{appID}{uuid}\"\u{e4}");
+    let id = format!("--app-id={}", unique_id("app"));
+    let script = "echo port $DAPR_HTTP_PORT; exec sleep 1000";
+    let mut command = place.command(&["run", &id, "--", "sh", "-c", script]);
+    let mut run = Run::start(command.env("XDG_DATA_HOME", &data).stdin(Stdio::null()));
+    let said = run.after("no resources were given: the state store statestore is the file ");
+    let port: u16 = run.after("app      │ port ").parse().unwrap();
+    run.until("up and running");
+    let body = r#"[{"key":"order","value":42}]"#;
+    let (status, text) = ask(port, "POST", "/v1.0/state/statestore", body);
+    assert_eq!(status, 204, "{text}");
+    run.signal(Signal::INT);
+    run.end();
+    let file = data.join("outrider/state.db");
+    assert_eq!(said, file.display().to_string());
+    assert!(file.is_file());
+}
+
+#[test]
+fn the_sidecar_has_the_name_that_daprs_own_tool_looks_for() {
+    let place = Place::new();
+    let id = unique_id("app");
+    let mut run = place.shell(&id, &["-u", "."], "exec sleep 1000");
+    run.until("up and running");
+    let output = place.command(&["list", "--json"]).output().unwrap();
+    let all: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let one = all.iter().find(|it| it["appId"] == id.as_str()).unwrap();
+    let process = format!("/proc/{}", one["daprdPid"]);
+    let read = |name: &str| std::fs::read_to_string(format!("{process}/{name}")).unwrap();
+    assert_eq!(read("comm"), "daprd\n");
+    let line = read("cmdline");
+    let link = PathBuf::from(line.split('\0').next().unwrap());
+    assert!(link.is_symlink(), "{line}");
+    // A folder that was named by where we were is found from anywhere.
+    let folder = place.path("").canonicalize().unwrap();
+    let flag = format!("\0--unix-domain-socket={}", folder.display());
+    assert!(line.contains(&flag), "{line}");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end(), Some(143), "{:#?}", run.seen);
+    assert!(!link.is_symlink());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Starts that fail: told at once, as the last line, and nothing is left.
 
-use std::{net::TcpListener, time::Instant};
+use std::{net::TcpListener, process::Stdio, time::Instant};
 
 use outrider_testkit::unique_id;
 
@@ -27,6 +27,27 @@ fn a_command_that_is_not_there_is_named() {
 }
 
 #[test]
+fn a_command_in_quotes_is_told_from_a_missing_one() {
+    let place = Place::new();
+    let run = place.run(&["-a", &unique_id("app"), "echo hello"]);
+    assert_fails(run, "without quotes its words are a command and its argum");
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_written_is_told_and_the_app_runs() {
+    let place = Place::new();
+    let id = format!("--app-id={}", unique_id("app"));
+    let mut command = place.command(&["run", &id, "--", "sh", "-c", "echo began"]);
+    // Nobody makes folders there, whoever they are.
+    let mut run = Run::start(command.env("XDG_DATA_HOME", "/proc/x").stdin(Stdio::null()));
+    assert_eq!(run.end(), Some(0), "{:#?}", run.seen);
+    let told = "no resources were given, and no state store was made: it can't be prepared in \
+                /proc/x/outrider: ";
+    assert!(run.said(told), "{:#?}", run.seen);
+    assert!(run.said("--resources-path") && run.said("app      │ began"));
+}
+
+#[test]
 fn a_port_in_use_is_named_with_its_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -38,20 +59,20 @@ fn a_port_in_use_is_named_with_its_flag() {
 }
 
 #[test]
-fn values_that_the_sidecar_would_refuse_are_told_in_its_words() {
+fn values_that_the_sidecar_would_refuse_are_told_with_what_is_right() {
     let place = Place::new();
     for (flag, text) in [
         (
             "--max-body-size=3x",
-            "can't start: invalid value for 'max-body-size' option: ",
+            "--max-body-size is \"3x\"; write bytes, as in 4Mi",
         ),
         (
             "--app-id=a.b",
-            "can't start: parameter app-id cannot contain dots",
+            "--app-id is \"a.b\"; parameter app-id cannot contain dots",
         ),
         (
             "--log-level=loud",
-            "can't start: invalid value for --log-level: loud",
+            "--log-level is \"loud\"; allowed are debug, info, warn, error, fatal",
         ),
         (
             "--config=/nowhere.yaml",
@@ -107,9 +128,17 @@ fn mistakes_on_the_command_line_are_usage_errors() {
     for (argument, text) in [
         ("--app-prt=1", "unknown flag: --app-prt"),
         ("-k", "outrider run: --kubernetes is not supported"),
+        (
+            "--app-port=abc",
+            "parsing \"abc\": invalid syntax; write a whole number",
+        ),
+        (
+            "--run-file=",
+            "--run-file is empty; name a template or its folder",
+        ),
     ] {
         let mut run = place.run(&[argument]);
         assert_eq!(run.end(), Some(2));
-        assert_eq!(run.last(), text);
+        assert!(run.last().ends_with(text), "{:#?}", run.seen);
     }
 }

@@ -160,6 +160,14 @@ impl Run {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Sends it again and again.
+    pub(crate) fn signal_until_it_ends(&mut self, signal: Signal) {
+        while matches!(self.child.try_wait(), Ok(None)) {
+            self.signal(signal);
+            std::thread::yield_now();
+        }
+    }
+
     /// Reads to the end; the exit code.
     pub(crate) fn end(&mut self) -> Option<i32> {
         while let Ok(line) = self.lines.recv_timeout(LIMIT) {

@@ -98,6 +98,8 @@ fn the_others_go_on_when_one_fails_and_the_end_names_it() {
     run.signal(Signal::TERM);
     assert_eq!(run.end(), Some(1), "{:#?}", run.seen);
     assert!(run.said("1 of 2 failed:"), "{:#?}", run.seen);
+    let goes_on = run.seen.iter().filter(|line| line.contains("go on"));
+    assert_eq!(goes_on.count(), 1, "{:#?}", run.seen);
     let last = format!("failed  {bad} ended with exit code 3");
     assert!(run.last().ends_with(&last), "{:#?}", run.seen);
     assert_gone(pid);
@@ -191,6 +193,19 @@ fn a_failing_app_is_started_again_beside_the_same_sidecar() {
 }
 
 #[test]
+fn an_app_that_ends_again_and_again_is_not_well_between_two_starts() {
+    let place = Place::new();
+    let id = unique_id("app");
+    let mut run = run(&place, &[app(&id, "exit 3").with("restart: on-failure")]);
+    // The second pause is two seconds long.
+    run.until("it is started again in 2s");
+    run.signal(Signal::INT);
+    assert_eq!(run.end(), Some(1), "{:#?}", run.seen);
+    let last = format!("failed  {id} ended with exit code 3");
+    assert!(run.last().ends_with(&last), "{:#?}", run.seen);
+}
+
+#[test]
 fn lines_go_to_files_without_colours_and_metadata_names_them() {
     let place = Place::new();
     let id = unique_id("app");
@@ -235,11 +250,8 @@ fn a_start_that_fails_ends_all() {
     let mut run = place.run(&["-f", "dapr.yaml"]);
     let (pid, _) = pid_and_port(&mut run, &good, 1);
     assert_eq!(run.end(), Some(1), "{:#?}", run.seen);
-    assert!(
-        run.last().contains("there is no command no-such-command"),
-        "{:#?}",
-        run.seen
-    );
+    let text = format!("failed  {bad} was not started: there is no command no-such-command");
+    assert!(run.last().contains(&text), "{:#?}", run.seen);
     assert_gone(pid);
 }
 

@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{Status, Stream};
-use crate::run::log_file::date_and_time;
+use crate::{output::printable, run::log_file::date_and_time};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,8 @@ impl Source {
         app_id: &str,
         kind: &'static str,
     ) -> Self {
-        let prefix = match (label, colour) {
+        let label = printable(label);
+        let prefix = match (label.as_str(), colour) {
             ("", _) => String::new(),
             (_, Some(colour)) if look == Look::Terminal => {
                 format!("\x1b[{colour}m{label} │\x1b[0m ")
@@ -146,7 +147,7 @@ impl Writer {
             Status::Failure => Some("31"),
         };
         let mut lines = String::new();
-        for line in text.lines() {
+        for line in text.lines().map(printable) {
             match colour {
                 Some(colour) => lines.push_str(&format!("\x1b[{colour}m{line}\x1b[0m\n")),
                 None => lines.push_str(&format!("{line}\n")),
@@ -273,6 +274,9 @@ mod tests {
         let a = source(Look::Terminal, "a");
         let shown = text(writer.piece(Stream::Out, &a, b"x\n"));
         assert_eq!(shown, "\x1b[36ma │\x1b[0m x\n");
+        let clear = source(Look::Plain, "\x1b[2J");
+        let (_, shown) = Writer::new(Look::Plain, true).told(&clear, Status::Info, "\x07");
+        assert_eq!(text(shown), "\\u{1b}[2J │ \\u{7}\n");
         let (stream, shown) = writer.told(&a, Status::Failure, "no");
         assert_eq!(stream, Stream::Err);
         assert!(text(shown).ends_with("\x1b[31mno\x1b[0m\n"));

@@ -9,19 +9,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use outrider_core::{ids::AppId, quote::quote};
+use outrider_core::quote::quote;
 
 use super::{
-    Fault, Faults, Source, Surroundings, order,
+    Fault, Faults, Source, Surroundings, order, ports,
     schema::{App, At, Common, Root},
 };
 use crate::run::{
     dapr_folder,
     environment::Variables,
     error::Error,
-    options::{Notes, port_number},
+    options::Notes,
     plan::{Destination, Health, Member, Restart, Sidecar, id_of_folder},
-    resources,
+    resources, values,
 };
 
 /// Checks everything and says all that is wrong.
@@ -56,10 +56,11 @@ pub(super) fn members(
             around,
             faults: &mut faults,
         };
-        members.push(resolver.member(notes)?);
+        members.push(resolver.member(notes));
     }
     make_names_differ(&mut members);
     order::resolve(&root.apps, &mut members, &mut faults);
+    ports::check(&root.apps, &members, &mut faults);
     match faults.0.is_empty() {
         true => Ok(members),
         false => Err(faults.into_error(&source.name)),
@@ -109,12 +110,12 @@ macro_rules! plain {
 }
 
 impl Resolver<'_> {
-    fn member(&mut self, notes: &mut Notes) -> Result<Member, Error> {
+    fn member(&mut self, notes: &mut Notes) -> Member {
         let own = &self.app.own;
         let folder = self.folder();
         let app_id = match own.app_id.as_ref().filter(|id| !id.value.is_empty()) {
             Some(id) => {
-                if let Err(why) = AppId::try_new(&id.value) {
+                if let Err(why) = values::app_id(&id.value) {
                     self.faults
                         .add(id.line, format!("appID {}: {why}", quote(&id.value)));
                 }
@@ -137,8 +138,9 @@ impl Resolver<'_> {
         let runtime_path = plain!(self, runtime_path);
         let dapr = self.dapr_folder(&runtime_path);
         let config = self.config(&folder, dapr.as_deref());
-        let resources = self.resources(&folder, dapr.as_deref(), notes)?;
-        Ok(Member {
+        let resources = self.resources(&folder, dapr.as_deref(), notes);
+        self.check_values();
+        Member {
             name: app_id.clone(),
             app_id,
             command,
@@ -150,17 +152,17 @@ impl Resolver<'_> {
             sidecar: Sidecar {
                 config,
                 resources,
-                ..self.sidecar()
+                ..self.sidecar(&folder)
             },
             app_log: self.destination(either!(self, app_log_destination), "fileAndConsole"),
             sidecar_log: self.destination(either!(self, daprd_log_destination), "file"),
             depends_on: Vec::new(),
             restart: self.restart(),
             folder,
-        })
+        }
     }
 
-    fn sidecar(&mut self) -> Sidecar {
+    fn sidecar(&mut self, folder: &Path) -> Sidecar {
         let own = &self.app.own;
         let text = |value: &Option<At<String>>| {
             let value = value.as_ref();
@@ -187,7 +189,13 @@ impl Resolver<'_> {
             enable_profiling: plain!(self, enable_profiling),
             enable_api_logging: plain!(self, enable_api_logging),
             listen_addresses: plain!(self, api_listen_addresses),
-            unix_domain_socket: text(&own.unix_domain_socket),
+            unix_domain_socket: match filled(own.unix_domain_socket.as_ref()) {
+                // Absolute, so that `list` and `invoke` find the sockets from anywhere.
+                Some(at) => absolute(folder, &at.value, self.around.variables)
+                    .display()
+                    .to_string(),
+                None => String::new(),
+            },
             config: None,
             resources: Vec::new(),
             max_body_size: plain!(self, max_body_size),
@@ -239,23 +247,18 @@ impl Resolver<'_> {
     }
 
     /// In the same order. Never a union.
-    fn resources(
-        &mut self,
-        folder: &Path,
-        dapr: Option<&Path>,
-        notes: &mut Notes,
-    ) -> Result<Vec<PathBuf>, Error> {
+    fn resources(&mut self, folder: &Path, dapr: Option<&Path>, notes: &mut Notes) -> Vec<PathBuf> {
         let own = self.resource_paths(folder, &self.app.shared);
         if !own.is_empty() {
-            return Ok(own);
+            return own;
         }
         let in_folder = folder.join(".dapr").join("resources");
         if in_folder.exists() {
-            return Ok(vec![in_folder]);
+            return vec![in_folder];
         }
         match self.resource_paths(self.base, self.common) {
             paths if paths.is_empty() => resources::default(dapr, self.around.variables, notes),
-            paths => Ok(paths),
+            paths => paths,
         }
     }
 
@@ -279,7 +282,7 @@ impl Resolver<'_> {
 
     fn port(&mut self, key: &str, number: &Option<At<i64>>) -> Option<u16> {
         let number = number.as_ref()?;
-        match port_number(number.value) {
+        match values::port(number.value) {
             Ok(port) => port,
             Err(why) => {
                 let text = format!("{key} is {}; {why}", number.value);
@@ -314,6 +317,29 @@ impl Resolver<'_> {
                 let text = format!("restart is {other}; allowed are no, on-failure, always");
                 self.faults.add(at.line, text);
                 Restart::No
+            }
+        }
+    }
+
+    /// Texts of which only some mean something.
+    fn check_values(&mut self) {
+        type Check = fn(&str) -> Result<(), String>;
+        let all: [(&str, Option<&At<String>>, Check); 4] = [
+            ("appProtocol", either!(self, app_protocol), values::protocol),
+            ("logLevel", either!(self, log_level), values::log_level),
+            ("maxBodySize", either!(self, max_body_size), values::size),
+            (
+                "readBufferSize",
+                either!(self, read_buffer_size),
+                values::size,
+            ),
+        ];
+        for (key, at, check) in all {
+            if let Some(at) = at
+                && let Err(why) = check(&at.value)
+            {
+                self.faults
+                    .add_once(at.line, format!("{key} is {}; {why}", quote(&at.value)));
             }
         }
     }

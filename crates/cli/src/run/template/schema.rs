@@ -171,6 +171,12 @@ pub(super) fn keys(path: &str) -> Vec<&'static str> {
     }
 }
 
+/// A key of `common` that only an app can have.
+pub(super) fn is_own(path: &str) -> bool {
+    path.strip_prefix("common.")
+        .is_some_and(|key| Own::KEYS.contains(&key))
+}
+
 /// Names that documents use and the reference does not know.
 pub(super) fn renamed(key: &str) -> Option<&'static str> {
     match key {

@@ -185,6 +185,7 @@ owner: me
 common:
   daprHTTPMaxRequestSize: 8
   resourcePaths: []
+  appPort: 80
 apps:
 - appDirPath: cart
   appPrt: 80
@@ -201,8 +202,10 @@ apps:
          mean maxBodySize?",
             "dapr.yaml line 5: the key common.resourcePaths is not known and ignored; did you mean \
          resourcesPaths?",
-            "dapr.yaml line 8: the key apps.appPrt is not known and ignored; did you mean appPort?",
-            "dapr.yaml line 9: the key apps.AppID is not known and ignored; did you mean appID?",
+            "dapr.yaml line 6: the key common.appPort is not known and ignored; it belongs to an app, \
+         below apps:",
+            "dapr.yaml line 9: the key apps.appPrt is not known and ignored; did you mean appPort?",
+            "dapr.yaml line 10: the key apps.AppID is not known and ignored; did you mean appID?",
         ]
     );
 }
@@ -263,6 +266,42 @@ dapr.yaml line 6: cannot unmarshal !!seq into map[string]string; write lines of 
     let error = place.error("version: 1\napps:\n  - [\n");
     assert!(error.starts_with("dapr.yaml line "), "{error}");
     assert!(error.contains(": no YAML: "), "{error}");
+}
+
+#[test]
+fn values_that_no_sidecar_would_take_are_told_with_their_line() {
+    let place = Place::new();
+    let error = place.error(
+        "version: 1
+common: {logLevel: loud}
+apps:
+- {appDirPath: cart, command: [x], appPort: 5000, resourcesPath: .,
+   appProtocol: htp, maxBodySize: 4MiB}
+- {appDirPath: till, command: [x], appPort: 5000,
+   metricsPort: 5000}
+- {appDirPath: till, appPort: 5000}
+",
+    );
+    assert_eq!(
+        error,
+        "dapr.yaml line 2: logLevel is \"loud\"; allowed are debug, info, warn, error, fatal
+dapr.yaml line 5: appProtocol is \"htp\"; allowed are http, https, h2c, grpc, grpcs
+dapr.yaml line 5: maxBodySize is \"4MiB\"; did you mean 4Mi?
+dapr.yaml line 6: appPort 5000 of till is in line 4 the appPort of cart; choose another one
+dapr.yaml line 7: metricsPort 5000 of till is in line 4 the appPort of cart; choose another one
+dapr.yaml line 8: appPort 5000 of till-2 is in line 7 the metricsPort of till; choose another one"
+    );
+    let error = place.error("version: 1\napps: [{appDirPath: cart, resourcesPaths: ./r}]\n");
+    assert!(error.ends_with("as in [./resources], or use the key resourcesPath"));
+}
+
+#[test]
+fn sockets_are_named_by_their_whole_path() {
+    let place = Place::new();
+    let members =
+        place.members("version: 1\napps: [{appDirPath: cart, unixDomainSocket: ../run}]\n");
+    let expected = place.path("cart/../run").display().to_string();
+    assert_eq!(members[0].sidecar.unix_domain_socket, expected);
 }
 
 #[test]

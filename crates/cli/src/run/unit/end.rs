@@ -6,10 +6,10 @@ use rustix::process::Signal;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Pair, Unit};
+use crate::notice::with_notice;
 use crate::run::{
     child::{Child, Group},
     halt::{Halt, Wish},
-    ready::with_notice,
     screen::Status,
     verdict::How,
 };
@@ -51,6 +51,10 @@ impl Unit {
         let wish = self.halt.wanted().await;
         let (app, forced) = self.end_app(&mut pair.app, wish).await;
         self.end_sidecar(&mut pair.sidecar).await;
+        // In the pause before the next start: nobody stopped the app, it had ended.
+        if let Some(status) = pair.ended {
+            return How::AppEnded(status);
+        }
         How::Stopped { app, forced }
     }
 
@@ -76,8 +80,10 @@ impl Unit {
             self.shared.screen.tell(Status::Info, text);
         });
         let ended = tokio::select! {
-            ended = ending => ended,
+            // Whoever wants it killed does not want it asked.
+            biased;
             () = self.halt.kill() => None,
+            ended = ending => ended,
         };
         let status = match ended {
             Some(status) => status,

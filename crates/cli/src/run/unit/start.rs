@@ -3,14 +3,16 @@
 use std::{
     ffi::OsStr,
     io::{self, IsTerminal},
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     time::Duration,
 };
 
+use outrider_config::env::OUTRIDER_END_WITH;
 use tokio::process::Command;
 
 use super::{Pair, Stage, Unit};
+use crate::notice::with_notice;
 use crate::run::{
     api::Api,
     arguments,
@@ -19,6 +21,7 @@ use crate::run::{
     environment::{self, Variables},
     log_file::LogFile,
     plan::{Destination, Origin},
+    program::Program,
     ready::{self, Keys},
     said::Said,
     screen::{Screen, Source, Status},
@@ -27,7 +30,7 @@ use crate::run::{
 /// What all units have in common.
 #[derive(Debug)]
 pub(in crate::run) struct Shared {
-    pub(in crate::run) executable: PathBuf,
+    pub(in crate::run) program: Program,
     pub(in crate::run) variables: Variables,
     pub(in crate::run) origin: Origin,
     pub(in crate::run) screen: Screen,
@@ -139,7 +142,7 @@ impl Unit {
 
     pub(super) fn start_sidecar(&self, logs: &Logs, said: &Said) -> Result<Child, String> {
         let member = &self.member;
-        let mut command = Command::new(&self.shared.executable);
+        let mut command = self.shared.program.command();
         command
             .args(arguments::of(member, &self.reserved.ports))
             .current_dir(&member.folder)
@@ -147,6 +150,7 @@ impl Unit {
                 &self.shared.variables,
                 &self.shared.origin,
             ))
+            .env(OUTRIDER_END_WITH, std::process::id().to_string())
             .stdin(Stdio::null());
         let shown = match member.sidecar_log.has_console() {
             true => Shown::All,
@@ -161,7 +165,7 @@ impl Unit {
         };
         // A group of its own: Ctrl-C in the terminal is for us, who end it after the app.
         Child::spawn(command, Group::Own, route).map_err(|error| {
-            let path = self.shared.executable.display();
+            let path = self.shared.program.path().display();
             format!("a sidecar can't be started from {path}: {error}")
         })
     }
@@ -189,7 +193,7 @@ impl Unit {
                 screen.tell(Status::Warning, text);
             }
             let told = || screen.tell(Status::Info, late);
-            ready::with_notice(ready::inbound(&api), LATE, told).await;
+            with_notice(ready::inbound(&api), LATE, told).await;
         }
     }
 
@@ -256,6 +260,12 @@ fn no_start(program: &str, folder: &Path, error: &io::Error) -> String {
                 folder.display()
             )
         }
+        io::ErrorKind::NotFound if program.contains(' ') => format!(
+            "there is no command of the name {}; without quotes its words are a command and its \
+             arguments: {}",
+            outrider_core::quote::quote(program),
+            program.trim()
+        ),
         io::ErrorKind::NotFound => format!(
             "there is no command {program}; check its spelling, or PATH, or name it with its folder"
         ),

@@ -24,6 +24,14 @@ pub(crate) enum Route {
     Nothing,
 }
 
+/// The methods of RFC 9110 and RFC 5789.
+fn is_standard(method: &str) -> bool {
+    matches!(
+        method,
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "TRACE" | "CONNECT"
+    )
+}
+
 impl Route {
     /// Looks at the escaped path after lexical cleaning, as the reference's router does.
     pub(super) fn of(method: &str, raw_path: &str, routes: &Routes) -> Self {
@@ -40,6 +48,8 @@ impl Route {
         match known {
             Some(Ok(route)) => route,
             _ if routes.invoke => Self::Invoke,
+            // As the reference has it, only methods of HTTP are told what is allowed.
+            Some(Err(_)) if !is_standard(method) => Self::WrongMethod(&[]),
             Some(Err(allowed)) => Self::WrongMethod(allowed),
             None => Self::Nothing,
         }
@@ -267,6 +277,7 @@ mod tests {
             ("GET", "/v1.0/shutdown", &["POST"]),
             ("GET", "/v1.0-alpha1/state/s/query", &["POST", "PUT"]),
             ("GET", "/v1.0/metadata/k", &["PUT"]),
+            ("FOO", "/v1.0/metadata/k", &[]),
         ] {
             let route = Route::of(method, path, &routes);
             assert_eq!(route, Route::WrongMethod(allowed), "{method} {path}");

@@ -8,6 +8,7 @@ mod query;
 mod refusal;
 
 use std::{
+    collections::HashMap,
     future::Future,
     rc::Rc,
     sync::Arc,
@@ -61,6 +62,22 @@ impl Act {
     }
 }
 
+/// Each key once, and for each that was given the place of its like: a short request that names a
+/// long value over and over must not make it be read over and over.
+fn once_each(gets: Vec<Get>) -> (Vec<Get>, Vec<usize>) {
+    let mut known = HashMap::with_capacity(gets.len());
+    let mut once: Vec<Get> = Vec::with_capacity(gets.len());
+    let mut places = Vec::with_capacity(gets.len());
+    for get in gets {
+        let at = *known.entry(get.key.clone()).or_insert(once.len());
+        if at == once.len() {
+            once.push(get);
+        }
+        places.push(at);
+    }
+    (once, places)
+}
+
 /// What was found under one of many keys.
 pub(crate) type Found = Result<Option<Item>, Error>;
 
@@ -112,8 +129,10 @@ impl<'a> State<'a> {
         if gets.is_empty() {
             return Ok(Vec::new());
         }
+        let (gets, places) = once_each(gets);
         let answer = self.session.get_many(gets);
-        Ok(self.counted(Act::BulkGet, answer, |_| true).await)
+        let found = self.counted(Act::BulkGet, answer, |_| true).await;
+        Ok(places.into_iter().map(|at| found[at].clone()).collect())
     }
 
     /// Writes items in their order, each for itself. All of them are looked at before any is

@@ -35,6 +35,14 @@ pub(super) fn item(item: Option<Item>) -> Answer {
 
 /// The answer to a bulk read, in the order of the request.
 pub(super) fn items(keys: &[String], found: Vec<Found>) -> Answer {
+    items_within(LONGEST_ANSWER, keys, found)
+}
+
+/// Bytes of an answer to a bulk read, from which on items are told without their values. Any
+/// request can name a long value often.
+const LONGEST_ANSWER: usize = 256 * 1024 * 1024;
+
+fn items_within(limit: usize, keys: &[String], found: Vec<Found>) -> Answer {
     let mut out = b"[".to_vec();
     for (key, found) in keys.iter().zip(found) {
         if out.len() > 1 {
@@ -43,6 +51,10 @@ pub(super) fn items(keys: &[String], found: Vec<Found>) -> Answer {
         out.extend_from_slice(b"{\"key\":");
         push_go_string(&mut out, key);
         match found {
+            Ok(Some(item)) if out.len() + item.value.len() > limit => {
+                let told = "the answer has no room left for this value; ask for fewer keys";
+                push_member(&mut out, "error", told);
+            }
             Ok(Some(item)) => push_item(&mut out, &item),
             Ok(None) => {}
             Err(error) => push_member(&mut out, "error", &error.to_string()),
@@ -222,6 +234,16 @@ mod tests {
         );
         assert_eq!(body(items(&keys, found)).await, expected);
         assert_eq!(body(items(&[], vec![])).await, "[]\n");
+    }
+
+    #[tokio::test]
+    async fn an_answer_ends_before_the_memory_does() {
+        let keys = ["a", "b"].map(String::from);
+        let found = vec![Ok(Some(stored("1"))), Ok(Some(stored("2")))];
+        let text = body(items_within(20, &keys, found)).await;
+        assert!(text.starts_with(r#"[{"key":"a","data":1,"#), "{text}");
+        let told = r#"{"key":"b","error":"the answer has no room"#;
+        assert!(text.contains(told), "{text}");
     }
 
     #[tokio::test]

@@ -132,7 +132,14 @@ impl<'a> State<'a> {
         let (gets, places) = once_each(gets);
         let answer = self.session.get_many(gets);
         let found = self.counted(Act::BulkGet, answer, |_| true).await;
-        Ok(places.into_iter().map(|at| found[at].clone()).collect())
+        // A store that answers less than it was asked is no reason to end.
+        let missing = || {
+            Err(Error::failed(
+                "the state store has not answered for this key",
+            ))
+        };
+        let of = |at: usize| found.get(at).cloned().unwrap_or_else(missing);
+        Ok(places.into_iter().map(of).collect())
     }
 
     /// Writes items in their order, each for itself. All of them are looked at before any is

@@ -123,7 +123,9 @@ impl Halt {
 
 impl Signals {
     /// From here on Ctrl-C, a request to end, or the terminal going away no longer end the process
-    /// by themselves; nor does Ctrl-\, which kills what we started instead of leaving it. What we were started with as ignored, as `nohup` does, stays so.
+    /// by themselves; nor does Ctrl-\, which kills what we started instead of leaving it. The
+    /// terminal going away is ignored if it was when we were started: that is what `nohup` is for.
+    /// A script's `&` makes SIGINT ignored, too, but whoever sends that means it.
     pub(super) fn listen(wisher: &Wisher) -> io::Result<Self> {
         let ignored = ignored();
         let mut tasks = JoinSet::new();
@@ -133,7 +135,7 @@ impl Signals {
             SignalKind::hangup(),
             SignalKind::quit(),
         ] {
-            if is_in(ignored, kind.as_raw_value()) {
+            if kind == SignalKind::hangup() && is_in(ignored, kind.as_raw_value()) {
                 continue;
             }
             let mut signals = signal(kind)?;

@@ -51,7 +51,7 @@ impl Place {
 
     /// `outrider` with these arguments, not started yet.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+        let mut command = program();
         command
             .args(arguments)
             .current_dir(self.root.path())
@@ -81,6 +81,21 @@ impl Place {
         let arguments = [&[id.as_str()], flags, &["--", "sh", "-c", script]].concat();
         self.run(&arguments)
     }
+}
+
+/// The binary under test. Whoever started the tests may have the end of the terminal ignored, as
+/// `nohup` does, and that is inherited; here it is to count.
+fn program() -> Command {
+    let outrider = env!("CARGO_BIN_EXE_outrider");
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    if ignored.unwrap_or(0) & 1 == 0 {
+        return Command::new(outrider);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP", outrider]);
+    command
 }
 
 /// A run and its lines; told to end when dropped.

@@ -227,11 +227,19 @@ fn read(stream: impl Read + Send + 'static, send: Sender<String>) {
 /// The process is no more. One that was killed just now may take a moment.
 #[track_caller]
 pub(crate) fn assert_gone(pid: Pid) {
-    let until = Instant::now() + Duration::from_secs(2);
-    while test_kill_process(pid).is_ok() {
+    let until = Instant::now() + LIMIT;
+    while test_kill_process(pid).is_ok() && !has_ended(pid) {
         assert!(Instant::now() < until, "{pid:?} runs on");
         std::thread::yield_now();
     }
+}
+
+/// It has ended, and whoever is its parent now has not asked for its status yet.
+fn has_ended(pid: Pid) -> bool {
+    let path = format!("/proc/{}/stat", pid.as_raw_nonzero());
+    let stat = fs::read_to_string(path).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
 /// Status and body of a request to a port of this machine.

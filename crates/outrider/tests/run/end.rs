@@ -6,7 +6,7 @@ use outrider_testkit::unique_id;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Place, assert_gone, helper_command};
+use crate::support::{Place, Run, assert_gone, helper_command};
 
 /// The process of the sidecar, as the registry has it.
 fn sidecar_of(id: &str) -> Pid {
@@ -18,6 +18,15 @@ fn sidecar_of(id: &str) -> Pid {
     let one = all.iter().find(|it| it["appId"] == id).unwrap();
     let pid = one["pid"].as_i64().or(one["daprdPid"].as_i64()).unwrap();
     Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+/// A run that is up, whose app waits for its end; the processes of app and sidecar.
+fn waiting(place: &Place, id: &str) -> (Run, Pid, Pid) {
+    let mut run = place.shell(id, &[], WAITS);
+    let app = run.pid_after("app      │ pid ");
+    run.until("up and running");
+    let sidecar = sidecar_of(id);
+    (run, app, sidecar)
 }
 
 /// An app that waits for its end, and its process id.
@@ -49,11 +58,7 @@ fn the_app_can_still_call_while_it_ends() {
 fn every_signal_that_asks_for_an_end_ends_both() {
     let place = Place::new();
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        let id = unique_id("app");
-        let mut run = place.shell(&id, &[], WAITS);
-        let pid = run.pid_after("app      │ pid ");
-        run.until("up and running");
-        let sidecar = sidecar_of(&id);
+        let (mut run, pid, sidecar) = waiting(&place, &unique_id("app"));
         run.signal(signal);
         assert_eq!(run.end(), Some(143), "{:#?}", run.seen);
         assert_gone(pid);
@@ -91,11 +96,7 @@ fn a_signal_that_arrives_twice_asks_once() {
 #[test]
 fn a_signal_that_wants_no_order_kills_both() {
     let place = Place::new();
-    let id = unique_id("app");
-    let mut run = place.shell(&id, &[], WAITS);
-    let pid = run.pid_after("app      │ pid ");
-    run.until("up and running");
-    let sidecar = sidecar_of(&id);
+    let (mut run, pid, sidecar) = waiting(&place, &unique_id("app"));
     run.signal(Signal::QUIT);
     assert_eq!(run.end(), Some(137), "{:#?}", run.seen);
     assert_gone(pid);
@@ -105,11 +106,7 @@ fn a_signal_that_wants_no_order_kills_both() {
 #[test]
 fn a_sidecar_ends_with_a_run_that_was_killed() {
     let place = Place::new();
-    let id = unique_id("app");
-    let mut run = place.shell(&id, &[], WAITS);
-    let pid = run.pid_after("app      │ pid ");
-    run.until("up and running");
-    let sidecar = sidecar_of(&id);
+    let (mut run, pid, sidecar) = waiting(&place, &unique_id("app"));
     run.signal(Signal::KILL);
     // The app, which nobody told, still has the pipe.
     kill_process(pid, Signal::KILL).unwrap();
@@ -151,10 +148,8 @@ fn what_an_app_leaves_behind_is_ended() {
 fn a_killed_sidecar_ends_the_app_and_is_the_failure() {
     let place = Place::new();
     let id = unique_id("app");
-    let mut run = place.shell(&id, &[], WAITS);
-    let pid = run.pid_after("app      │ pid ");
-    run.until("up and running");
-    kill_process(sidecar_of(&id), Signal::KILL).unwrap();
+    let (mut run, pid, sidecar) = waiting(&place, &id);
+    kill_process(sidecar, Signal::KILL).unwrap();
     assert_eq!(run.end(), Some(1), "{:#?}", run.seen);
     let last = format!("outrider │ the sidecar of {id} ended with signal KILL");
     assert_eq!(run.last(), last);
@@ -164,11 +159,8 @@ fn a_killed_sidecar_ends_the_app_and_is_the_failure() {
 #[test]
 fn a_sidecar_that_was_asked_to_end_is_no_failure() {
     let place = Place::new();
-    let id = unique_id("app");
-    let mut run = place.shell(&id, &[], WAITS);
-    let pid = run.pid_after("app      │ pid ");
-    run.until("up and running");
-    kill_process(sidecar_of(&id), Signal::TERM).unwrap();
+    let (mut run, pid, sidecar) = waiting(&place, &unique_id("app"));
+    kill_process(sidecar, Signal::TERM).unwrap();
     assert_eq!(run.end(), Some(0), "{:#?}", run.seen);
     assert_gone(pid);
 }

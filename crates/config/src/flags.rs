@@ -90,6 +90,24 @@ pub enum Status {
     Deprecated(&'static str),
 }
 
+/// A flag for any text, under that heading.
+#[must_use]
+pub const fn text(name: &'static str, group: &'static str, help: &'static str) -> Flag {
+    Flag::new(name, Kind::Str, help).group(group)
+}
+
+/// A flag that is on or off.
+#[must_use]
+pub const fn switch(name: &'static str, group: &'static str, help: &'static str) -> Flag {
+    Flag::new(name, Kind::Bool, help).group(group)
+}
+
+/// A flag for a whole number.
+#[must_use]
+pub const fn number(name: &'static str, group: &'static str, help: &'static str) -> Flag {
+    Flag::new(name, Kind::Int, help).group(group)
+}
+
 impl Flag {
     /// A flag without default, alias or group.
     #[must_use]

@@ -1,6 +1,6 @@
 //! The command line of `outrider run`: the flags of `dapr run` (contract `cli.md` 3).
 
-use outrider_config::flags::{Flag, Kind, Positionals, Spec};
+use outrider_config::flags::{Flag, Kind, Positionals, Spec, number, switch, text};
 
 pub(crate) const SPEC: Spec = Spec {
     usage_name: "outrider run",
@@ -36,15 +36,6 @@ const LOGGING: &str = "Logging";
 const SEVERAL: &str = "Several apps";
 const ACCEPTED: &str = "Accepted and ignored";
 
-const fn text(name: &'static str, group: &'static str, help: &'static str) -> Flag {
-    Flag::new(name, Kind::Str, help).group(group)
-}
-const fn switch(name: &'static str, group: &'static str, help: &'static str) -> Flag {
-    Flag::new(name, Kind::Bool, help).group(group)
-}
-const fn number(name: &'static str, group: &'static str, help: &'static str) -> Flag {
-    Flag::new(name, Kind::Int, help).group(group)
-}
 const fn port(name: &'static str, letter: char, help: &'static str) -> Flag {
     number(name, PORTS, help).short(letter).default("-1")
 }

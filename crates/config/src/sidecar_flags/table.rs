@@ -1,6 +1,6 @@
 //! Every flag of the sidecar with its kind, default and explanation (contract, configuration 1.2).
 
-use crate::flags::{Flag, Kind};
+use crate::flags::{Flag, Kind, number, switch, text};
 
 /// The paragraphs above the flags.
 pub(super) const ABOUT: &str = "\
@@ -26,18 +26,6 @@ const LOGGING: &str = "Logging and metrics";
 const LIFECYCLE: &str = "Lifecycle";
 const OWN: &str = "outrider's own (daprd does not know them)";
 const ACCEPTED: &str = "Accepted and ignored";
-
-const fn text(name: &'static str, group: &'static str, help: &'static str) -> Flag {
-    Flag::new(name, Kind::Str, help).group(group)
-}
-
-const fn switch(name: &'static str, group: &'static str, help: &'static str) -> Flag {
-    Flag::new(name, Kind::Bool, help).group(group)
-}
-
-const fn number(name: &'static str, group: &'static str, help: &'static str) -> Flag {
-    Flag::new(name, Kind::Int, help).group(group)
-}
 
 const fn list(name: &'static str, group: &'static str, help: &'static str) -> Flag {
     Flag::new(name, Kind::StrSlice, help).group(group)

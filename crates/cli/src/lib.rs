@@ -10,6 +10,7 @@ mod demo;
 mod http;
 mod invoke;
 mod list;
+mod log_line;
 mod logs;
 mod notice;
 mod output;

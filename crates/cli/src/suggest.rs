@@ -1,5 +1,7 @@
 //! Guesses which command a word was meant to be.
 
+use outrider_core::words::distance;
+
 use crate::COMMANDS;
 
 /// The nearest command, if one is near enough to be worth a line.
@@ -48,20 +50,6 @@ fn sorted(word: &str) -> Vec<char> {
     let mut letters: Vec<char> = word.chars().collect();
     letters.sort_unstable();
     letters
-}
-
-/// How many characters must be added, dropped or replaced.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for (at, b) in to.chars().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 /// What others call our commands.

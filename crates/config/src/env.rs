@@ -95,7 +95,8 @@ impl Env {
     /// Whether the HTTP API refuses HTTP/2 without TLS.
     #[must_use]
     pub fn disables_h2c(&self) -> bool {
-        self.variable(DAPR_HTTP_DISABLE_H2C).is_some_and(is_truthy)
+        self.variable(DAPR_HTTP_DISABLE_H2C)
+            .is_some_and(outrider_core::words::is_truthy)
     }
 
     /// The variables of OpenTelemetry, by full name.
@@ -151,13 +152,6 @@ pub struct Published {
     pub metrics_port: String,
     /// The port for profiling.
     pub profile_port: String,
-}
-
-/// Whether a text means yes (contract, configuration 2.1).
-#[must_use]
-pub fn is_truthy(text: &str) -> bool {
-    let word = text.trim().to_ascii_lowercase();
-    matches!(word.as_str(), "y" | "yes" | "true" | "t" | "on" | "1")
 }
 
 #[cfg(test)]

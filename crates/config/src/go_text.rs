@@ -3,15 +3,11 @@
 //! Only what flags need: bases are recognised by prefix in [`int`] and [`uint`], and never in
 //! [`atoi`].
 
-use outrider_core::quote::quote;
+use outrider_core::{quote::quote, words::go_bool};
 
 /// Reads a truth value (contract, configuration 1.1).
 pub(crate) fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(failure("ParseBool", text, SYNTAX)),
-    }
+    go_bool(text).ok_or_else(|| failure("ParseBool", text, SYNTAX))
 }
 
 /// Reads a signed number in the base its prefix names.

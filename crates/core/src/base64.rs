@@ -1,23 +1,29 @@
-//! Base64 (RFC 4648) with padding, for stored data that other programs read too.
+//! Base64 (RFC 4648): stored data that other programs read too, credentials, binary metadata.
 //!
-//! Knows one alphabet and takes nothing but it: no line ends, no missing padding.
+//! Knows one alphabet. Takes nothing but it: no line ends, no missing padding.
 
-/// The standard form of `bytes`.
+/// The standard form of `bytes`, with padding.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
+    let mut text = encode_unpadded(bytes);
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    text
+}
+
+/// The standard form of `bytes` without padding, as gRPC sends binary metadata.
+#[must_use]
+pub fn encode_unpadded(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let mut padded = [0u8; 4];
         padded[1..=group.len()].copy_from_slice(group);
         let bits = u32::from_be_bytes(padded);
-        for position in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * position) & 63) as usize];
-            text.push(char::from(if position > group.len() {
-                b'='
-            } else {
-                digit
-            }));
+        for digit in 0..=group.len() {
+            let index = bits >> (18 - 6 * digit) & 63;
+            text.push(char::from(DIGITS[index as usize]));
         }
     }
     text
@@ -79,6 +85,10 @@ mod tests {
         ] {
             assert_eq!(encode(bytes.as_bytes()), text);
             assert_eq!(decode(text.as_bytes()).as_deref(), Some(bytes.as_bytes()));
+            assert_eq!(
+                encode_unpadded(bytes.as_bytes()),
+                text.trim_end_matches('=')
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! Days since 1970 as dates. Knows no time zones and no clock.
+//! Days and seconds since 1970 as dates and times. Knows no time zones and no clock.
 
 /// Year, month and day of the proleptic Gregorian calendar, counted in eras of 400 years that
 /// begin on 1 March so that the leap day is the last of its year.
@@ -16,9 +16,30 @@ pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
+/// Year, month, day, hour, minute and second, in UTC.
+pub fn civil_from_seconds(seconds: i64) -> [i64; 6] {
+    let (year, month, day) = civil_from_days(seconds.div_euclid(DAY));
+    let second = seconds.rem_euclid(DAY);
+    let (hour, minute) = (second / 3_600, second / 60 % 60);
+    [year, month, day, hour, minute, second % 60]
+}
+
+const DAY: i64 = 86_400;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_become_times_before_1970_too() {
+        for (seconds, expected) in [
+            (1_795_638_400, [2026, 11, 25, 20, 26, 40]),
+            (86_399, [1970, 1, 1, 23, 59, 59]),
+            (-1, [1969, 12, 31, 23, 59, 59]),
+        ] {
+            assert_eq!(civil_from_seconds(seconds), expected);
+        }
+    }
 
     #[test]
     fn days_become_dates() {

@@ -12,3 +12,4 @@ pub mod quantity;
 pub mod quote;
 pub mod sniff;
 pub mod sqlite_dsn;
+pub mod words;

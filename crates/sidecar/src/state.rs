@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outrider_core::calendar::civil_from_days;
+use outrider_core::calendar::civil_from_seconds;
 use outrider_state::{Delete, Error, Get, Item, Operation, Session, Set};
 
 pub(crate) use fault::{Fault, Kind, Refusal};
@@ -293,8 +293,6 @@ impl<'a> State<'a> {
 
 /// When an item ends, as clients are told: `2026-11-25T20:26:40Z`.
 pub(crate) fn time_text(seconds: i64) -> String {
-    let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
-    let second = seconds.rem_euclid(86_400);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let [year, month, day, hour, minute, second] = civil_from_seconds(seconds);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }

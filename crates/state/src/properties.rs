@@ -57,15 +57,6 @@ impl std::fmt::Debug for Properties {
     }
 }
 
-/// True for the words that mean yes in a component's metadata.
-#[must_use]
-pub fn is_truthy(text: &str) -> bool {
-    let text = text.trim();
-    ["y", "yes", "true", "t", "on", "1"]
-        .iter()
-        .any(|word| text.eq_ignore_ascii_case(word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,6 @@
 //! What travels between processes: header fields, HTTP/1.1 framing, the peer envelope, gRPC framing
 //! and the generated protobuf types. Nothing here opens a socket or waits.
 
-pub mod base64;
 pub mod envelope;
 pub mod fields;
 pub mod r#gen;

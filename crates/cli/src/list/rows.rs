@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use outrider_core::calendar::civil_from_days;
+use outrider_core::calendar::civil_from_seconds;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -80,10 +80,8 @@ pub(super) fn cut(command: &str) -> String {
 
 /// In the layout of the dapr CLI, in UTC.
 fn created(unix_ms: u64) -> String {
-    let seconds = unix_ms / 1000;
-    let days = i64::try_from(seconds / 86_400).unwrap_or_default();
-    let (year, month, day) = civil_from_days(days);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let seconds = i64::try_from(unix_ms / 1000).unwrap_or_default();
+    let [year, month, day, hour, minute, second] = civil_from_seconds(seconds);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}.{second:02}")
 }
 

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use outrider_core::calendar::civil_from_seconds;
+
 /// A file that both streams of a process go to; clones write to the same one.
 #[derive(Clone, Debug)]
 pub(super) struct LogFile {
@@ -106,9 +108,7 @@ impl Colourless {
 /// Year, month, day, hour, minute and second of a time since 1970, in UTC.
 pub(super) fn date_and_time(since_1970: Duration) -> [i64; 6] {
     let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = outrider_core::calendar::civil_from_days(days);
-    [year, month, day, rest / 3_600, rest / 60 % 60, rest % 60]
+    civil_from_seconds(seconds)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
-use crate::output::printable;
+use crate::{log_line, output::printable};
 
 /// Both streams of one process remember here.
 #[derive(Clone, Debug, Default)]
@@ -50,37 +50,15 @@ fn error(line: &str) -> Option<String> {
         let Line { level, msg } = serde_json::from_str(line).ok()?;
         return is_error(&level).then_some(msg);
     }
-    let level = value(line, "level=")?;
+    let level = log_line::value(line, "level=")?;
     if !is_error(&level) {
         return None;
     }
-    value(line, "msg=")
+    log_line::value(line, "msg=")
 }
 
 fn is_error(level: &str) -> bool {
     matches!(level, "error" | "fatal")
-}
-
-/// The value behind a key of a text line, quotes taken off.
-fn value(line: &str, key: &str) -> Option<String> {
-    let begins = line.starts_with(key).then_some(0);
-    let at = begins.or_else(|| line.find(&format!(" {key}")).map(|at| at + 1))?;
-    let rest = &line[at + key.len()..];
-    let Some(quoted) = rest.strip_prefix('"') else {
-        return rest.split(' ').next().map(str::to_owned);
-    };
-    let mut text = String::new();
-    let mut letters = quoted.chars();
-    loop {
-        match letters.next()? {
-            '"' => return Some(text),
-            '\\' => match letters.next()? {
-                'n' => text.push(' '),
-                escaped => text.push(escaped),
-            },
-            letter => text.push(letter),
-        }
-    }
 }
 
 fn shortened(text: &str) -> String {

@@ -1,5 +1,7 @@
 //! Guesses which flag a mistyped name was meant to be.
 
+use outrider_core::words::distance;
+
 use super::{Flag, Status};
 
 /// The nearest name of the table, if one is near enough to be worth a line.
@@ -28,21 +30,6 @@ fn containing(written: &str, flags: &[Flag]) -> Option<&'static str> {
         .filter(|flag| written.len() >= 4 && flag.name.ends_with(written));
     let first = found.next()?;
     found.next().is_none().then_some(first.name)
-}
-
-/// How many characters must be added, dropped or replaced.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (line, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for (at, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use outrider_config::{
     env::{APP_API_TOKEN, Env},
     resources::read_file,
 };
-use outrider_state::{Properties, properties::is_truthy};
+use outrider_core::words::is_truthy;
+use outrider_state::Properties;
 use serde_json::Value;
 use tokio::sync::oneshot;
 

@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use outrider_core::calendar;
-
-const DAY: u64 = 86_400;
+use outrider_core::calendar::civil_from_seconds;
 
 /// The second in which the time since 1970 lies.
 pub(super) fn text(since_1970: Duration) -> String {
-    let seconds = since_1970.as_secs();
-    let (year, month, day) =
-        calendar::civil_from_days(i64::try_from(seconds / DAY).unwrap_or(i64::MAX));
-    let (minutes, second) = (seconds % DAY / 60, seconds % 60);
-    let (hour, minute) = (minutes / 60, minutes % 60);
+    let seconds = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
+    let [year, month, day, hour, minute, second] = civil_from_seconds(seconds);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use outrider_core::duration::GoDuration;
 use outrider_core::sqlite_dsn::{Locking, SqliteDsn};
+use outrider_core::words::is_truthy;
 use rusqlite::TransactionBehavior;
 
-use crate::{Properties, properties};
+use crate::Properties;
 
 /// How the file is opened and used.
 #[derive(Debug)]
@@ -38,9 +39,7 @@ impl Settings {
         let busy = duration(properties, &["busyTimeout"])?.unwrap_or(GoDuration::from_secs(2));
         let busy_timeout = whole_millis(busy.to_std_or_zero());
         let cleanup = duration(properties, &["cleanupInterval", "cleanupIntervalInSeconds"])?;
-        let disable_wal = properties
-            .get(&["disableWAL"])
-            .is_some_and(properties::is_truthy);
+        let disable_wal = properties.get(&["disableWAL"]).is_some_and(is_truthy);
         Ok(Self {
             table: identifier(properties, "tableName", "state")?,
             metadata_table: identifier(properties, "metadataTableName", "metadata")?,

@@ -4,19 +4,16 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use outrider_core::calendar::civil_from_days;
+use outrider_core::calendar::civil_from_seconds;
 
 const NANOS: i128 = 1_000_000_000;
-const DAY_SECONDS: i64 = 86_400;
 
 /// Appends `at`, seen `offset` seconds east of UTC. The fraction has up to nine digits and no
 /// trailing zeros; no distance at all is `Z`.
 pub(super) fn push_rfc3339(out: &mut String, at: SystemTime, offset: i32) {
     let (seconds, nanos) = split(at);
     let local = seconds.saturating_add(i64::from(offset));
-    let (year, month, day) = civil_from_days(local.div_euclid(DAY_SECONDS));
-    let second = local.rem_euclid(DAY_SECONDS);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let [year, month, day, hour, minute, second] = civil_from_seconds(local);
     // Writing to a string cannot fail.
     let _ = write!(
         out,

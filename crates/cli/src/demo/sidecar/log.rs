@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::output::printable;
+use crate::{log_line, output::printable};
 
 /// Both streams, read so that the process never waits for a reader.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Log {
         let Some(last) = lines.last() else {
             return "; it said nothing".to_owned();
         };
-        let cause = message(last).unwrap_or_else(|| last.clone());
+        let cause = log_line::value(last, "msg=").unwrap_or_else(|| last.clone());
         format!(": {cause}\nits last lines:\n  {}", lines.join("\n  "))
     }
 }
@@ -76,45 +76,12 @@ async fn collect(stream: impl AsyncRead + Unpin, lines: Arc<Mutex<VecDeque<Strin
     }
 }
 
-/// The value of `msg` in a log line.
-fn message(line: &str) -> Option<String> {
-    let rest = line.split_once(" msg=")?.1;
-    let Some(quoted) = rest.strip_prefix('"') else {
-        return Some(rest.split(' ').next().unwrap_or_default().to_owned());
-    };
-    let mut text = String::new();
-    let mut letters = quoted.chars();
-    loop {
-        match letters.next()? {
-            '"' => return Some(text),
-            '\\' => match letters.next()? {
-                'n' => text.push(' '),
-                escaped => text.push(escaped),
-            },
-            letter => text.push(letter),
-        }
-    }
-}
-
 const REMEMBERED: usize = 8;
 const REST: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_message_of_a_log_line_is_found() {
-        let line = r#"time="2026" level=fatal msg="parsing \"hh\": bad" app_id=b"#;
-        assert_eq!(message(line).as_deref(), Some("parsing \"hh\": bad"));
-        assert_eq!(
-            message("level=info msg=ready app_id=b").as_deref(),
-            Some("ready")
-        );
-        for other in ["", "unknown flag: --x", r#"a msg="open"#, r#"a msg="x\"#] {
-            assert_eq!(message(other), None, "{other}");
-        }
-    }
 
     #[tokio::test]
     async fn only_the_last_lines_are_kept() {

@@ -1,7 +1,7 @@
 //! Settings of a resolver as flat texts, the way the reference's components get them.
 
 use crate::go_text;
-use outrider_core::duration::GoDuration;
+use outrider_core::{duration::GoDuration, words::is_truthy};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -66,8 +66,7 @@ impl Properties {
 
     /// Whether the value is a word for yes.
     pub(super) fn truthy(&self, name: &str) -> bool {
-        let value = self.text(&[name]).unwrap_or_default().to_ascii_lowercase();
-        matches!(value.trim(), "1" | "t" | "true" | "y" | "yes" | "on")
+        self.text(&[name]).is_some_and(is_truthy)
     }
 }
 

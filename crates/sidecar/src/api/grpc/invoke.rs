@@ -5,9 +5,9 @@ use std::rc::Rc;
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, request::Parts};
-use outrider_core::path::normalize_method;
+use outrider_core::{base64, path::normalize_method};
 use outrider_wire::{
-    Fields, base64,
+    Fields,
     envelope::Verb,
     r#gen::{common, google, runtime},
     grpc::{Code, parse_timeout},

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Response, header};
+use outrider_core::base64;
 use outrider_wire::{
-    base64,
     r#gen::{google, internals},
     grpc::{Code, encode_message},
 };

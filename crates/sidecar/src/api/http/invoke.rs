@@ -135,7 +135,7 @@ fn find_target<'a>(fields: &'a Fields, path: &'a str) -> Option<(Found<'a>, Meth
 
 /// The password of `Basic` credentials whose user is `dapr-app-id`.
 fn basic_target(value: &[u8]) -> Option<String> {
-    let decoded = outrider_wire::base64::decode(value.strip_prefix(b"Basic ")?)?;
+    let decoded = outrider_core::base64::decode(value.strip_prefix(b"Basic ")?)?;
     let text = String::from_utf8(decoded).ok()?;
     let (user, password) = text.split_once(':')?;
     let named = user.eq_ignore_ascii_case("dapr-app-id") && !password.is_empty();

@@ -2,7 +2,7 @@
 
 use std::{num::IntErrorKind, str::FromStr};
 
-use outrider_core::{duration::GoDuration, quote::quote};
+use outrider_core::{duration::GoDuration, quote::quote, words::go_bool};
 
 use crate::Properties;
 
@@ -33,12 +33,7 @@ impl<'a> Decoder<'a> {
 
     /// A boolean, in Go's words only.
     pub(super) fn bool(&mut self, names: &[&str]) -> bool {
-        let parse = |text: &str| match text {
-            "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
-            "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
-            _ => None,
-        };
-        self.value(names, "bool", parse).unwrap_or(false)
+        self.value(names, "bool", go_bool).unwrap_or(false)
     }
 
     /// Nanoseconds: a whole number counts milliseconds, anything else is Go's syntax.

@@ -1,13 +1,18 @@
 //! State in Redis, in the form that the reference keeps it in: each reads what the other wrote
 //! (contract `state.md` 5).
 //!
-//! One round trip for each operation and one connection for each thread, besides those that wait for
-//! replicas. Keeps no marker and no
-//! index in the database, does no JSON documents and no queries, and never sends a write twice that
-//! may have been done.
+//! One round trip for each operation and, for each thread, one connection to each server, besides
+//! those that wait for replicas. Keeps no marker and no index in the database, does no JSON
+//! documents and no queries, and never sends a write twice that may have been done.
 
+mod cluster;
+mod dial;
+mod join;
 mod link;
+mod node;
+mod pipe;
 mod pool;
+mod question;
 mod reply;
 mod script;
 mod sentinel;
@@ -16,17 +21,19 @@ mod settings;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod value;
 mod write;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use redis::Value;
 use tokio::time::Instant;
 
 use crate::{OpenError, Properties, Session, Store};
-use link::{Broken, Link};
+use link::Link;
+use question::Question;
 use script::Scripts;
-use settings::Settings;
+use settings::{Settings, Target};
+use value::Value;
 
 /// A Redis server, or the master that sentinels name.
 #[derive(Debug)]
@@ -51,11 +58,13 @@ impl Redis {
     /// # Errors
     /// Metadata that can't be used, or why there is no connection.
     pub(crate) async fn open(properties: &Properties) -> Result<Self, OpenError> {
-        let settings = Settings::read(properties)?;
+        Self::start(Settings::read(properties)?).await
+    }
+
+    async fn start(settings: Settings) -> Result<Self, OpenError> {
         let until = Instant::now() + START;
-        let link = slot::connect(&settings, Some(until)).await;
-        let replicas = match link {
-            Ok(link) => replicas(&link, &settings).await,
+        let replicas = match slot::connect(&settings, Some(until)).await {
+            Ok(link) => look(&link, &settings).await,
             Err(text) => Err(text),
         };
         let replicas = replicas.map_err(|text| {
@@ -64,13 +73,17 @@ impl Redis {
                 "redis store: error connecting to redis at {name}: {text}"
             ))
         })?;
-        Ok(Self {
+        Ok(Self::with(settings, replicas))
+    }
+
+    fn with(settings: Settings, replicas: i64) -> Self {
+        Self {
             shared: Arc::new(Shared {
                 settings,
                 scripts: Scripts::new(),
                 replicas,
             }),
-        })
+        }
     }
 }
 
@@ -90,14 +103,17 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// How many replicas the server has. One that does not say has none to wait for.
-async fn replicas(link: &Link, settings: &Settings) -> Result<i64, String> {
-    let mut cmd = redis::cmd("INFO");
-    cmd.arg("replication");
-    match link.ask(&cmd, settings.read).await {
-        Ok(Value::BulkString(text)) => Ok(connected(&String::from_utf8_lossy(&text))),
-        Ok(_) => Ok(0),
-        Err(Broken::Late(text) | Broken::Lost(text)) => Err(text),
+/// How many replicas the server has. One that does not say has none to wait for. A node of a
+/// cluster must know who has which keys, which also says who has replicas.
+async fn look(link: &Link, settings: &Settings) -> Result<i64, String> {
+    if matches!(settings.target, Target::Cluster(_)) {
+        return cluster::check(link, settings).await.map(|()| 0);
+    }
+    let question = Question::of(&["INFO", "replication"]);
+    let replies = link.ask(&question, settings.wire.answer).await;
+    match replies.map_err(|broken| broken.text())?.pop() {
+        Some(Value::Bulk(text)) => Ok(connected(&String::from_utf8_lossy(&text))),
+        _ => Ok(0),
     }
 }
 

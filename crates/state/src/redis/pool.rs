@@ -13,10 +13,11 @@ use tokio::{
     time,
 };
 
-use super::slot::Slot;
+use super::slot::{Goal, Slot};
 
-/// The connections of one thread.
+/// The connections of one thread to one server.
 pub(super) struct Pool {
+    goal: Goal,
     places: Semaphore,
     idle: RefCell<Vec<Slot>>,
     in_line: Cell<usize>,
@@ -35,8 +36,9 @@ const PLACES: usize = 32;
 
 impl Pool {
     /// With no connection yet.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(goal: Goal) -> Self {
         Self {
+            goal,
             places: Semaphore::new(PLACES),
             idle: RefCell::default(),
             in_line: Cell::default(),
@@ -52,9 +54,10 @@ impl Pool {
             Ok(permit) => permit,
             Err(_) => self.next(turn).await?,
         };
+        let idle = self.idle.borrow_mut().pop();
         Ok(Place {
             pool: self,
-            slot: self.idle.borrow_mut().pop().unwrap_or_default(),
+            slot: idle.unwrap_or_else(|| Slot::new(self.goal.clone())),
             _permit: permit,
         })
     }
@@ -115,7 +118,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_finds_no_place_waits_as_long_as_those_in_front_may_take() {
-        let pool = Pool::new();
+        let pool = Pool::new(Goal::Told);
         let mut taken = Vec::new();
         for _ in 0..PLACES {
             taken.push(pool.take(Some(TURN)).await.ok().unwrap());
@@ -143,7 +146,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_leaves_the_line_frees_what_was_taken() {
-        let pool = Pool::new();
+        let pool = Pool::new(Goal::Told);
         let mut taken = Vec::new();
         for _ in 0..PLACES {
             taken.push(pool.take(None).await.ok().unwrap());

@@ -4,7 +4,9 @@
 //! A script answers 1 when it has written. It answers with what stands in the way when it must not
 //! write, and with an error, nothing written, when it can't.
 
-use redis::Cmd;
+mod sha1;
+
+use super::question::Question;
 
 /// A script and the name that the server gives it once it has seen it.
 pub(super) struct Script {
@@ -12,26 +14,41 @@ pub(super) struct Script {
     hash: String,
 }
 
+/// How a script is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// By its name, which a server refuses if it does not know the script.
+    Name,
+    /// With all of its text. The server knows the script from then on.
+    Text,
+    /// With its text the first time in a question, then by its name: one question has calls of one
+    /// script only.
+    TextOnce,
+}
+
 impl Script {
     fn new(source: &'static str) -> Self {
         Self {
             source,
-            hash: redis::Script::new(source).get_hash().to_owned(),
+            hash: sha1::hex(source.as_bytes()),
         }
     }
 
-    /// A call by name, which a server refuses if it does not know the script.
-    pub(super) fn by_hash(&self, room: usize) -> Cmd {
-        let mut cmd = Cmd::with_capacity(8, self.hash.len() + room + 64);
-        cmd.arg("EVALSHA").arg(&self.hash);
-        cmd
-    }
-
-    /// A call with all of the text. The server knows the script from then on.
-    pub(super) fn whole(&self, room: usize) -> Cmd {
-        let mut cmd = Cmd::with_capacity(8, self.source.len() + room + 64);
-        cmd.arg("EVAL").arg(self.source);
-        cmd
+    /// Begins a call in a question. So many keys must follow, and then so many arguments.
+    pub(super) fn call(&self, question: &mut Question, by: By, keys: usize, args: usize) {
+        question.begin(3 + keys + args);
+        let by_name = match by {
+            By::Name => true,
+            By::Text => false,
+            By::TextOnce => question.bring_script(),
+        };
+        let (verb, script) = match by_name {
+            true => ("EVALSHA", self.hash.as_str()),
+            false => ("EVAL", self.source),
+        };
+        question.arg(verb.as_bytes());
+        question.arg(script.as_bytes());
+        question.arg(keys.to_string().as_bytes());
     }
 }
 

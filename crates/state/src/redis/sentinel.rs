@@ -1,11 +1,12 @@
 //! Asks sentinels where the master is (`failover` in the metadata). Asked anew for every
 //! connection, so that a master that moved is found.
 
-use redis::Value;
-
 use super::{
-    link::{Broken, Failure, Link, words},
+    dial::Failure,
+    link::Link,
+    question::Question,
     settings::{Host, Settings, Target},
+    value::Value,
 };
 
 /// The master as the first sentinel that answers names it.
@@ -20,13 +21,12 @@ pub(super) async fn master(settings: &Settings) -> Result<Host, Failure> {
     };
     let mut last = String::new();
     for host in hosts {
-        let link = Link::open(host, login, 0, settings.dial, settings.read).await;
-        match link {
+        match Link::open(host, login, 0, &settings.wire).await {
             Ok(link) => match ask(&link, master, settings).await {
                 Ok(host) => return Ok(host),
                 Err(text) => last = text,
             },
-            Err(Failure::Passing(text) | Failure::Lasting(text)) => last = text,
+            Err(failure) => last = failure.text(),
         }
     }
     Err(Failure::Passing(format!(
@@ -35,10 +35,11 @@ pub(super) async fn master(settings: &Settings) -> Result<Host, Failure> {
 }
 
 async fn ask(link: &Link, master: &str, settings: &Settings) -> Result<Host, String> {
-    let mut cmd = redis::cmd("SENTINEL");
-    cmd.arg("get-master-addr-by-name").arg(master);
-    match link.ask(&cmd, settings.read).await {
-        Ok(Value::Array(parts)) => {
+    let question = Question::of(&["SENTINEL", "get-master-addr-by-name", master]);
+    let answers = link.ask(&question, settings.wire.answer).await;
+    let answer = answers.map_err(|broken| broken.text())?.pop();
+    match answer {
+        Some(Value::Array(parts)) => {
             let texts: Option<Vec<String>> = parts.into_iter().map(text).collect();
             match texts.as_deref() {
                 Some([name, port]) => port
@@ -51,15 +52,14 @@ async fn ask(link: &Link, master: &str, settings: &Settings) -> Result<Host, Str
                 _ => Err("the sentinel's answer names no host and port".into()),
             }
         }
-        Ok(Value::ServerError(error)) => Err(words(&error)),
-        Ok(_) => Err(format!("the sentinel knows no master {master:?}")),
-        Err(Broken::Late(text) | Broken::Lost(text)) => Err(text),
+        Some(Value::Refused(refusal)) => Err(refusal.0),
+        _ => Err(format!("the sentinel knows no master {master:?}")),
     }
 }
 
 fn text(value: Value) -> Option<String> {
     match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes).ok(),
+        Value::Bulk(bytes) => String::from_utf8(bytes.into()).ok(),
         _ => None,
     }
 }

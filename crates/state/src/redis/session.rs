@@ -1,76 +1,66 @@
-//! Redis as one thread uses it: what goes out for each operation and what its answer means.
-//!
-//! A write goes out again only when the server has said that it did nothing; if its answer is lost,
-//! whoever asked is told so. Reads go out again on a new connection.
+//! Redis as one thread uses it: what goes out for each operation and what its answer means. Which
+//! server it goes to and when it goes out again is decided elsewhere ([`super::node`],
+//! [`super::cluster`]).
 
-use std::{sync::Arc, time::Duration};
-
-use redis::{Cmd, Pipeline, Value};
+use std::sync::Arc;
 
 use super::{
     Shared,
-    link::{Broken, Link, words},
-    pool::Pool,
-    reply::{
-        Confirmed, Reply, each, hgetall, is_no_script, item, removed, transacted, unexpected,
-        written,
-    },
-    script::Script,
-    slot::Slot,
-    write::{Step, Write, delete_etag, removal, transaction},
+    cluster::{Batch, Cluster, are_together},
+    node::{Kind, Node},
+    question::Question,
+    reply::{each, is_no_script, item, missing, removed, transacted, unexpected, written},
+    script::By,
+    settings::Target,
+    slot::Goal,
+    value::Value,
+    write::{Step, Write, add_removal, add_transaction},
 };
 use crate::{Answer, Delete, Error, Get, Item, Operation, Session, Set};
 
 /// The connections of one thread.
 pub(super) struct Lane {
     shared: Arc<Shared>,
-    plain: Slot,
-    /// For writes that wait for replicas, so that nobody else waits with them.
-    waiting: Pool,
+    reach: Reach,
 }
 
-/// Whether a question may be asked twice.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Read,
-    Write,
-    /// A write after which replicas are waited for.
-    Strong,
+/// Where questions go.
+enum Reach {
+    /// All to one server.
+    Server(Box<Node>),
+    /// To whoever has the key.
+    Cluster(Box<Cluster>),
 }
-
-/// How long replicas have to confirm.
-const CONFIRM: Duration = Duration::from_secs(1);
 
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            plain: Slot::default(),
-            waiting: Pool::new(),
-        }
+        let reach = match &shared.settings.target {
+            Target::Cluster(_) => Reach::Cluster(Box::default()),
+            Target::Node(_) | Target::Sentinels { .. } => {
+                Reach::Server(Box::new(Node::new(Goal::Told, shared.replicas)))
+            }
+        };
+        Self { shared, reach }
     }
 
     async fn read(&self, get: Get) -> Result<Option<Item>, Error> {
-        let cmd = hgetall(&get.key);
-        let reply = self.ask(&self.plain, Kind::Read, async |link, limit| {
-            link.ask(&cmd, limit).await
-        });
-        let reply = reply.await.map_err(Error::Failed)?;
-        self.found(&get.key, reply).await
+        let question = Question::of(&["HGETALL", &get.key]);
+        let reply = self.ask(Kind::Read, &get.key, &question).await;
+        self.found(&get.key, reply.map_err(Error::Failed)?).await
     }
 
     async fn read_all(&self, gets: Vec<Get>) -> Vec<Result<Option<Item>, Error>> {
-        let mut pipe = Pipeline::with_capacity(gets.len());
-        for get in &gets {
-            pipe.add_command(hgetall(&get.key));
-        }
-        let replies = match self.ask_all(Kind::Read, &pipe).await {
-            Ok(replies) => replies,
-            Err(text) => return gets.iter().map(|_| Err(Error::failed(&text))).collect(),
+        let keys: Vec<&str> = gets.iter().map(|get| get.key.as_str()).collect();
+        let add = |question: &mut Question, index: usize| {
+            question.add(&["HGETALL", keys[index]]);
         };
+        let replies = self.ask_all(Kind::Read, &keys, &add).await;
         let mut answers = Vec::with_capacity(gets.len());
-        for (get, reply) in gets.iter().zip(replies) {
-            answers.push(self.found(&get.key, reply).await);
+        for (key, reply) in keys.iter().zip(replies) {
+            answers.push(match reply {
+                Ok(reply) => self.found(key, reply).await,
+                Err(text) => Err(Error::Failed(text)),
+            });
         }
         answers
     }
@@ -79,117 +69,91 @@ impl Lane {
     async fn found(&self, key: &str, reply: Value) -> Result<Option<Item>, Error> {
         match reply {
             Value::Array(fields) => item(fields),
-            Value::ServerError(error) if error.code() == "WRONGTYPE" => self.plain_text(key).await,
-            Value::ServerError(error) => Err(Error::Failed(words(&error))),
+            Value::Refused(refusal) if refusal.code() == "WRONGTYPE" => {
+                Box::pin(self.plain_text(key)).await
+            }
+            Value::Refused(refusal) => Err(Error::Failed(refusal.0)),
             _ => Err(unexpected()),
         }
     }
 
     async fn plain_text(&self, key: &str) -> Result<Option<Item>, Error> {
-        let mut cmd = redis::cmd("GET");
-        cmd.arg(key);
-        let reply = self.ask(&self.plain, Kind::Read, async |link, limit| {
-            link.ask(&cmd, limit).await
-        });
-        match reply.await.map_err(Error::Failed)? {
-            Value::BulkString(value) => Ok(Some(Item {
-                value: value.into(),
+        let question = Question::of(&["GET", key]);
+        let reply = self.ask(Kind::Read, key, &question).await;
+        match reply.map_err(Error::Failed)? {
+            Value::Bulk(value) => Ok(Some(Item {
+                value,
                 etag: None,
                 expires: None,
             })),
             Value::Nil => Ok(None),
-            Value::ServerError(error) => Err(Error::Failed(words(&error))),
+            Value::Refused(refusal) => Err(Error::Failed(refusal.0)),
             _ => Err(unexpected()),
         }
     }
 
     async fn write(&self, set: Set) -> Result<(), Error> {
         let write = Write::new(set, self.shared.settings.ttl)?;
-        let reply = if write.strong && self.shared.replicas > 0 {
+        let script = &self.shared.scripts.set;
+        let make = |by| {
+            let mut question = Question::with_room(write.room());
+            write.add(&mut question, script, by);
+            question
+        };
+        let reply = if write.strong && self.may_have_replicas() {
             // With its text, so that there is no second wait if the server does not know it.
-            let mut pipe = Pipeline::with_capacity(2);
-            pipe.add_command(write.command(&self.shared.scripts.set, true));
-            let replies = self.send_and_wait(pipe).await;
-            replies.and_then(|mut replies| replies.pop().ok_or_else(|| unexpected().to_string()))
+            self.ask(Kind::Strong, &write.key, &make(By::Text)).await
         } else {
-            let make = |script: &Script, whole| write.command(script, whole);
-            self.eval(&self.shared.scripts.set, make).await
+            self.run(&write.key, make).await
         };
         written(&write, reply)
     }
 
     async fn write_all(&self, sets: Vec<Set>) -> Vec<Result<(), Error>> {
         let default = self.shared.settings.ttl;
-        let writes: Vec<_> = sets
-            .into_iter()
-            .map(|set| Write::new(set, default))
-            .collect();
-        let good = || writes.iter().flatten();
-        let mut pipe = Pipeline::with_capacity(writes.len() + 1);
-        // The first one brings the script's text along, so that none of the others can miss it:
-        // sent again one by one they would lose their order.
-        for (index, write) in good().enumerate() {
-            pipe.add_command(write.command(&self.shared.scripts.set, index == 0));
-        }
-        let replies = if self.shared.replicas > 0 && good().any(|write| write.strong) {
-            self.send_and_wait(pipe).await
-        } else {
-            self.send(&pipe).await
+        let check = |set| Write::new(set, default);
+        let writes: Vec<_> = sets.into_iter().map(check).collect();
+        let good: Vec<&Write> = writes.iter().flatten().collect();
+        let keys: Vec<&str> = good.iter().map(|write| write.key.as_str()).collect();
+        // The first one that goes out brings the script's text along, so that none of the others
+        // can miss it: sent again one by one they would lose their order.
+        let add = |question: &mut Question, index: usize| {
+            good[index].add(question, &self.shared.scripts.set, By::TextOnce);
         };
+        let kind = match self.may_have_replicas() && good.iter().any(|write| write.strong) {
+            true => Kind::Strong,
+            false => Kind::Write,
+        };
+        let replies = self.ask_all(kind, &keys, &add).await;
         each(writes, replies, written)
-    }
-
-    async fn send(&self, pipe: &Pipeline) -> Result<Vec<Value>, String> {
-        match pipe.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.ask_all(Kind::Write, pipe).await,
-        }
-    }
-
-    /// Sends writes, and waits for replicas after them.
-    async fn send_and_wait(&self, mut pipe: Pipeline) -> Result<Vec<Value>, String> {
-        let wanted = self.shared.replicas;
-        let confirm = pipe.cmd("WAIT").arg(wanted);
-        confirm.arg(CONFIRM.as_millis() as u64);
-        let place = self.waiting.take(self.limit(Kind::Strong)).await?;
-        let ask = async |link: &Link, limit| {
-            let replies = link.ask_all(&pipe, limit).await;
-            replies.map(Confirmed::new)
-        };
-        let Confirmed { replies, replicas } = self.ask(place.slot(), Kind::Strong, ask).await?;
-        place.keep();
-        if let Some(confirmed) = replicas
-            && confirmed < wanted
-        {
-            // As in the reference this is no error: the data is on the master.
-            tracing::warn!(
-                "redis has stored what it was sent, but only {confirmed} of {wanted} replicas \
-                 have confirmed it within a second"
-            );
-        }
-        Ok(replies)
     }
 
     async fn remove(&self, delete: Delete) -> Result<(), Error> {
         delete.options.check()?;
-        let make = |script: &Script, whole| removal(&delete, script, whole);
-        let reply = self.eval(&self.shared.scripts.delete, make).await;
+        let script = &self.shared.scripts.delete;
+        let make = |by| {
+            let mut question = Question::default();
+            add_removal(&mut question, &delete, script, by);
+            question
+        };
+        let reply = self.run(&delete.key, make).await;
         removed(&delete, reply)
     }
 
     async fn remove_all(&self, deletes: Vec<Delete>) -> Vec<Result<(), Error>> {
         let check = |delete: Delete| delete.options.check().map(|()| delete);
         let deletes: Vec<_> = deletes.into_iter().map(check).collect();
-        let mut pipe = Pipeline::with_capacity(deletes.len());
-        // The first that needs the script brings its text along, as when writing.
-        let mut is_known = false;
-        for delete in deletes.iter().flatten() {
-            let needs_script = delete_etag(delete).is_some();
-            let whole = needs_script && !is_known;
-            pipe.add_command(removal(delete, &self.shared.scripts.delete, whole));
-            is_known |= needs_script;
-        }
-        let replies = self.send(&pipe).await;
+        let good: Vec<&Delete> = deletes.iter().flatten().collect();
+        let keys: Vec<&str> = good.iter().map(|delete| delete.key.as_str()).collect();
+        let add = |question: &mut Question, index: usize| {
+            add_removal(
+                question,
+                good[index],
+                &self.shared.scripts.delete,
+                By::TextOnce,
+            );
+        };
+        let replies = self.ask_all(Kind::Write, &keys, &add).await;
         each(deletes, replies, removed)
     }
 
@@ -197,76 +161,84 @@ impl Lane {
         let default = self.shared.settings.ttl;
         let steps = operations.into_iter().map(|op| Step::new(op, default));
         let steps = steps.collect::<Result<Vec<Step>, Error>>()?;
-        if steps.is_empty() {
+        let Some(first) = steps.first() else {
             return Ok(());
+        };
+        if matches!(self.reach, Reach::Cluster(_)) && !are_together(steps.iter().map(Step::key)) {
+            return Err(Error::failed(
+                "CROSSSLOT Keys in request don't hash to the same slot; give the keys of a \
+                 transaction a common part in braces, like {cart1}.items and {cart1}.sum",
+            ));
         }
-        let make = |script: &Script, whole| transaction(&steps, script, whole);
-        let reply = self.eval(&self.shared.scripts.transact, make).await;
+        let script = &self.shared.scripts.transact;
+        let make = |by| {
+            let mut question = Question::default();
+            add_transaction(&mut question, &steps, script, by);
+            question
+        };
+        let reply = self.run(first.key(), make).await;
         transacted(&steps, reply.map_err(Error::Failed)?)
     }
 
+    fn may_have_replicas(&self) -> bool {
+        match &self.reach {
+            Reach::Server(node) => node.replicas.get() > 0,
+            Reach::Cluster(_) => true,
+        }
+    }
+
     /// Runs a script by its name, or with its text if the server does not know it (any more).
-    async fn eval(
-        &self,
-        script: &Script,
-        make: impl Fn(&Script, bool) -> Cmd,
-    ) -> Result<Value, String> {
-        let cmd = make(script, false);
-        let ask = async |link: &Link, limit| link.ask(&cmd, limit).await;
-        let reply = self.ask(&self.plain, Kind::Write, ask).await?;
-        if !is_no_script(&reply) {
-            return Ok(reply);
-        }
-        let cmd = make(script, true);
-        let ask = async |link: &Link, limit| link.ask(&cmd, limit).await;
-        self.ask(&self.plain, Kind::Write, ask).await
-    }
-
-    async fn ask_all(&self, kind: Kind, pipe: &Pipeline) -> Result<Vec<Value>, String> {
-        let ask = async |link: &Link, limit| link.ask_all(pipe, limit).await;
-        self.ask(&self.plain, kind, ask).await
-    }
-
-    /// Time for the answer.
-    fn limit(&self, kind: Kind) -> Option<Duration> {
-        let settings = &self.shared.settings;
-        match kind {
-            Kind::Read => settings.read,
-            Kind::Write => settings.write,
-            Kind::Strong => settings.write.map(|limit| limit.saturating_add(CONFIRM)),
+    async fn run(&self, key: &str, make: impl Fn(By) -> Question) -> Result<Value, String> {
+        let reply = self.ask(Kind::Write, key, &make(By::Name)).await?;
+        match is_no_script(&reply) {
+            true => self.ask(Kind::Write, key, &make(By::Text)).await,
+            false => Ok(reply),
         }
     }
 
-    /// Asks until there is an answer or no sense in asking again.
-    async fn ask<T: Reply>(
+    /// The answer to a question about a key.
+    async fn ask(&self, kind: Kind, key: &str, question: &Question) -> Result<Value, String> {
+        match &self.reach {
+            Reach::Server(node) => {
+                let replies = node.ask(&self.shared.settings, kind, question).await;
+                let mut replies = replies.map_err(|trouble| trouble.text())?;
+                replies.pop().map_or_else(missing, Ok)
+            }
+            Reach::Cluster(_) => {
+                let add = |all: &mut Question, _| all.append(question);
+                let keys = [key];
+                let replies = Box::pin(self.ask_all(kind, &keys, &add)).await;
+                replies.into_iter().next().unwrap_or_else(missing)
+            }
+        }
+    }
+
+    /// The answers to questions about keys, in their order.
+    async fn ask_all(
         &self,
-        slot: &Slot,
         kind: Kind,
-        send: impl AsyncFn(&Link, Option<Duration>) -> Result<T, Broken>,
-    ) -> Result<T, String> {
+        keys: &[&str],
+        add: &dyn Fn(&mut Question, usize),
+    ) -> Vec<Result<Value, String>> {
         let settings = &self.shared.settings;
-        let limit = self.limit(kind);
-        let mut tried = 0;
-        loop {
-            let link = slot.link(settings).await?;
-            match send(&link, limit).await {
-                Ok(reply) => {
-                    if !reply.is_put_off() || tried >= settings.retries.most {
-                        return Ok(reply);
-                    }
-                    // A master that has become a replica: the new one is behind the same name.
-                    slot.retire(&link);
-                    settings.retries.pause(tried).await;
+        match &self.reach {
+            Reach::Server(node) => {
+                let mut question = Question::default();
+                for index in 0..keys.len() {
+                    add(&mut question, index);
                 }
-                Err(broken) => {
-                    slot.retire(&link);
-                    let again = matches!(broken, Broken::Lost(_)) && kind == Kind::Read;
-                    if !again || tried >= settings.retries.most {
-                        return Err(told(broken, kind));
-                    }
+                if keys.is_empty() {
+                    return Vec::new();
+                }
+                match node.ask(settings, kind, &question).await {
+                    Ok(replies) => replies.into_iter().map(Ok).collect(),
+                    Err(trouble) => vec![Err(trouble.text()); keys.len()],
                 }
             }
-            tried += 1;
+            Reach::Cluster(cluster) => {
+                let batch = Batch { kind, keys, add };
+                Box::pin(cluster.ask(settings, &batch)).await
+            }
         }
     }
 }
@@ -277,12 +249,7 @@ impl Session for Lane {
     }
 
     fn get_many(&self, gets: Vec<Get>) -> Answer<'_, Vec<Result<Option<Item>, Error>>> {
-        Box::pin(async move {
-            match gets.is_empty() {
-                true => Vec::new(),
-                false => self.read_all(gets).await,
-            }
-        })
+        Box::pin(self.read_all(gets))
     }
 
     fn set(&self, set: Set) -> Answer<'_, Result<(), Error>> {
@@ -306,10 +273,28 @@ impl Session for Lane {
     }
 }
 
-fn told(broken: Broken, kind: Kind) -> String {
-    let (Broken::Late(text) | Broken::Lost(text)) = broken;
-    match kind {
-        Kind::Read => text,
-        Kind::Write | Kind::Strong => format!("{text}; it may have been written all the same"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Properties, redis::Redis};
+
+    /// Each operation is a future in a box, which is filled by copying.
+    #[test]
+    fn what_is_rare_takes_no_room_in_each_operation() {
+        let properties = Properties::default();
+        let settings = crate::redis::settings::Settings::read(&properties).unwrap();
+        let store = Redis::with(settings, 0);
+        let lane = Lane::new(store.shared);
+        let size = size_of_val(&lane.read(Get::default()));
+        assert!(size < 1500, "{size}");
+        let set = Set {
+            key: String::new(),
+            value: crate::Value::Raw(bytes::Bytes::new()),
+            etag: None,
+            metadata: crate::Metadata::new(),
+            options: crate::Options::default(),
+        };
+        let size = size_of_val(&lane.write(set));
+        assert!(size < 2500, "{size}");
     }
 }

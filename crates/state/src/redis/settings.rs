@@ -3,6 +3,7 @@
 //! Refuses what this store does not do, so that nobody finds out later. Connects to nothing.
 
 mod decode;
+mod encryption;
 mod host;
 #[cfg(test)]
 mod tests;
@@ -11,8 +12,10 @@ use std::{fmt, time::Duration};
 
 use decode::Decoder;
 pub(super) use decode::int64;
+use encryption::Encryption;
 pub(super) use host::Host;
 
+use super::link::Wire;
 use crate::{OpenError, Properties};
 
 /// How to reach Redis and what to expect of it.
@@ -27,10 +30,8 @@ pub(super) struct Settings {
     pub ttl: Option<i64>,
     /// How often to try again, and after what time.
     pub retries: Retries,
-    /// Time for a connection to come about.
-    pub dial: Duration,
-    /// Time for the answer to a read; none is for ever.
-    pub read: Option<Duration>,
+    /// How connections are made. Its `answer` is the time for the answer to a read.
+    pub wire: Wire,
     /// Time for the answer to a write; none is for ever.
     pub write: Option<Duration>,
 }
@@ -48,6 +49,8 @@ pub(super) enum Target {
         /// Who we are at the sentinels.
         login: Login,
     },
+    /// On the cluster that these nodes belong to.
+    Cluster(Vec<Host>),
 }
 
 /// A name and a password; no password, no login.
@@ -78,8 +81,7 @@ impl Settings {
         let mut decoder = Decoder::new(properties);
         let port = decoder.port("redisPort");
         let failover = decoder.bool(&["failover"]);
-        let encrypted = decoder.bool(&["enableTLS"]);
-        decoder.bool(&["insecureSkipTLSVerify"]);
+        let encryption = Encryption::read(&mut decoder);
         let entra = decoder.bool(&["useEntraID", "useAzureAD"]);
         for unused in ["poolSize", "minIdleConns"] {
             decoder.int(&[unused]);
@@ -100,24 +102,23 @@ impl Settings {
             db: decoder.int(&["redisDB"]).unwrap_or(0),
             ttl: decoder.int(&["ttlInSeconds"]),
             retries: retries(&mut decoder),
-            dial: limit(dial.filter(|dial| *dial > 0), None).unwrap_or(DIAL),
-            read,
+            wire: Wire {
+                dial: limit(dial.filter(|dial| *dial > 0), None).unwrap_or(DIAL),
+                answer: read,
+                tls: None,
+            },
             write: limit(decoder.duration("writeTimeout"), read),
         };
         decoder.end().map_err(unusable)?;
-        if encrypted {
-            return Err(unusable(
-                "enableTLS is not available in this version; reach redis through a TLS proxy on \
-                 this host, or without TLS on a network that you trust",
-            ));
-        }
         if entra {
             return Err(unusable(
                 "useEntraID is not available in this version; use redisUsername and redisPassword",
             ));
         }
-        let target = target(properties, port, failover).map_err(unusable)?;
-        Self { target, ..settings }.with_old_interval(properties)
+        let mut settings = settings;
+        settings.target = target(properties, port, failover).map_err(unusable)?;
+        settings.wire.tls = encryption.connector(properties).map_err(unusable)?;
+        settings.with_old_interval(properties)
     }
 
     /// `maxRetryBackoff`: nanoseconds, and the shortest time although it is called the longest.
@@ -142,7 +143,7 @@ impl Target {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Node(host) => host.to_string(),
-            Self::Sentinels { hosts, .. } => {
+            Self::Sentinels { hosts, .. } | Self::Cluster(hosts) => {
                 let names: Vec<String> = hosts.iter().map(Host::to_string).collect();
                 names.join(",")
             }
@@ -199,18 +200,12 @@ fn login(properties: &Properties, username: &str, password: &str) -> Login {
 }
 
 fn target(properties: &Properties, port: Option<u16>, failover: bool) -> Result<Target, String> {
-    if properties.get(&["redisType"]) == Some("cluster") {
-        return Err(
-            "redisType cluster is not available in this version; use a single server, or \
-             failover with sentinels"
-                .into(),
-        );
-    }
     let text = properties.get(&["redisHost"]).unwrap_or_default();
     let mut hosts = Vec::new();
     for host in text.split(',') {
         hosts.push(Host::parse(host, port)?);
     }
+    // The reference looks at this one first.
     if failover {
         let master = properties.get(&["sentinelMasterName"]).unwrap_or_default();
         if master.is_empty() {
@@ -222,10 +217,14 @@ fn target(properties: &Properties, port: Option<u16>, failover: bool) -> Result<
             login: login(properties, "sentinelUsername", "sentinelPassword"),
         });
     }
+    if properties.get(&["redisType"]) == Some("cluster") {
+        return Ok(Target::Cluster(hosts));
+    }
     match hosts.pop() {
         Some(host) if hosts.is_empty() => Ok(Target::Node(host)),
         _ => Err(format!(
-            "redisHost {text:?} names several hosts, which are sentinels only with failover \"true\""
+            "redisHost {text:?} names several hosts, which are a cluster only with \
+             redisType \"cluster\" and sentinels only with failover \"true\""
         )),
     }
 }

@@ -13,14 +13,25 @@ use tokio::{
 };
 
 use super::{
-    link::{Failure, Link},
+    dial::Failure,
+    link::Link,
     sentinel,
-    settings::{Retries, Settings, Target},
+    settings::{Host, Retries, Settings, Target},
 };
 
+/// Where a connection leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Where the settings say.
+    Told,
+    /// To this node of a cluster. One that is not there is not waited for: another one may have
+    /// taken its place.
+    Node(Host),
+}
+
 /// Holds one connection, or none.
-#[derive(Default)]
 pub(super) struct Slot {
+    goal: Goal,
     link: RefCell<Option<Rc<Link>>>,
     dialing: Mutex<()>,
     // How often connecting has failed for good, and why the last time.
@@ -29,6 +40,17 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// With no connection yet.
+    pub(super) fn new(goal: Goal) -> Self {
+        Self {
+            goal,
+            link: RefCell::default(),
+            dialing: Mutex::default(),
+            failures: Cell::default(),
+            failure: RefCell::default(),
+        }
+    }
+
     /// The connection, made if there is none.
     ///
     /// # Errors
@@ -37,6 +59,11 @@ impl Slot {
         if let Some(link) = self.live() {
             return Ok(link);
         }
+        // Rare and large: in a box, every operation would else have room for it.
+        Box::pin(self.make(settings)).await
+    }
+
+    async fn make(&self, settings: &Settings) -> Result<Rc<Link>, String> {
         let failures = self.failures.get();
         let _dialing = self.dialing.lock().await;
         if let Some(link) = self.live() {
@@ -45,7 +72,14 @@ impl Slot {
         if self.failures.get() != failures {
             return Err(self.failure.borrow().clone());
         }
-        match connect(settings, None).await {
+        let connected = match &self.goal {
+            Goal::Told => connect(settings, None).await,
+            Goal::Node(host) => {
+                let opened = Link::open(host, &settings.login, 0, &settings.wire).await;
+                opened.map_err(Failure::text)
+            }
+        };
+        match connected {
             Ok(link) => {
                 let link = Rc::new(link);
                 *self.link.borrow_mut() = Some(Rc::clone(&link));
@@ -64,6 +98,11 @@ impl Slot {
         self.link
             .borrow_mut()
             .take_if(|held| Rc::ptr_eq(held, link));
+    }
+
+    /// True if there is a connection.
+    pub(super) fn is_connected(&self) -> bool {
+        self.live().is_some()
     }
 
     fn live(&self) -> Option<Rc<Link>> {
@@ -116,20 +155,35 @@ async fn reach_until(settings: &Settings, until: Option<Instant>) -> Result<Link
         Ok(reached) => reached,
         Err(_) => {
             let name = settings.target.name();
-            Err(Failure::Lasting(format!("dial tcp {name}: i/o timeout")))
+            let hint = match settings.wire.tls {
+                Some(_) => "; does it speak TLS on this port?",
+                None => "",
+            };
+            let text = format!("dial tcp {name}: i/o timeout{hint}");
+            Err(Failure::Lasting(text))
         }
     }
 }
 
 async fn reach(settings: &Settings) -> Result<Link, Failure> {
     let Settings {
-        login, db, dial, ..
+        login, db, wire, ..
     } = settings;
     match &settings.target {
-        Target::Node(host) => Link::open(host, login, *db, *dial, settings.read).await,
+        Target::Node(host) => Link::open(host, login, *db, wire).await,
         Target::Sentinels { .. } => {
             let host = sentinel::master(settings).await?;
-            Link::open(&host, login, *db, *dial, settings.read).await
+            Link::open(&host, login, *db, wire).await
+        }
+        Target::Cluster(seeds) => {
+            let mut last = Failure::Lasting("there are no nodes".into());
+            for host in seeds {
+                match Link::open(host, login, 0, wire).await {
+                    Ok(link) => return Ok(link),
+                    Err(failure) => last = failure,
+                }
+            }
+            Err(last)
         }
     }
 }

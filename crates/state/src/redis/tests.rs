@@ -1,8 +1,13 @@
 //! Against a real server. Without one installed these tests say so and pass, but not under CI.
 
 mod broken;
+mod cluster;
+mod cut;
+mod encrypted;
 mod etags;
+mod failover;
 mod layout;
+mod papers;
 mod server;
 mod start;
 mod strong;

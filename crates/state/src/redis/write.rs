@@ -1,10 +1,9 @@
 //! What a write asks for, checked before anything is sent: options, etag, time to live (contract
 //! `state.md` 5.4, 5.5).
 
-use redis::Cmd;
-
 use super::{
-    script::{ANY, KEEP, PERSIST, Script},
+    question::Question,
+    script::{ANY, By, KEEP, PERSIST, Script},
     settings::int64,
 };
 use crate::{Delete, Error, Operation, Set, ttl};
@@ -69,18 +68,19 @@ impl Write {
         })
     }
 
-    /// The call of the set script that does it.
-    pub(super) fn command(&self, script: &Script, whole: bool) -> Cmd {
-        let room = self.key.len() + self.value.len();
-        let mut cmd = match whole {
-            true => script.whole(room),
-            false => script.by_hash(room),
-        };
-        cmd.arg(1).arg(&self.key);
-        cmd.arg(&self.value[..]).arg(self.etag);
-        cmd.arg(if self.first { "1" } else { "" });
-        self.ttl.add(&mut cmd);
-        cmd
+    /// Adds the call of the set script that does it.
+    pub(super) fn add(&self, question: &mut Question, script: &Script, by: By) {
+        script.call(question, by, 1, 4);
+        question.arg(self.key.as_bytes());
+        question.arg(&self.value);
+        question.int(self.etag);
+        question.arg(if self.first { b"1" } else { b"" });
+        self.ttl.add(question);
+    }
+
+    /// Room that the call takes by name.
+    pub(super) fn room(&self) -> usize {
+        self.key.len() + self.value.len() + 160
     }
 
     /// What is said when another version is there.
@@ -95,12 +95,12 @@ impl Write {
 }
 
 impl Ttl {
-    fn add(self, cmd: &mut Cmd) {
+    fn add(self, question: &mut Question) {
         match self {
-            Self::Keep => cmd.arg(KEEP),
-            Self::Persist => cmd.arg(PERSIST),
-            Self::Seconds(seconds) => cmd.arg(seconds),
-        };
+            Self::Keep => question.arg(KEEP.as_bytes()),
+            Self::Persist => question.arg(PERSIST.as_bytes()),
+            Self::Seconds(seconds) => question.int(seconds),
+        }
     }
 }
 
@@ -118,20 +118,14 @@ pub(super) fn delete_etag(delete: &Delete) -> Option<&str> {
     etag.filter(|etag| !etag.is_empty() && *etag != ANY)
 }
 
-/// The command that does a delete: with an etag a call of the delete script.
-pub(super) fn removal(delete: &Delete, script: &Script, whole: bool) -> Cmd {
+/// Adds the command that does a delete: with an etag a call of the delete script.
+pub(super) fn add_removal(question: &mut Question, delete: &Delete, script: &Script, by: By) {
     let Some(etag) = delete_etag(delete) else {
-        let mut cmd = Cmd::with_capacity(2, delete.key.len() + 8);
-        cmd.arg("DEL").arg(&delete.key);
-        return cmd;
+        return question.add(&["DEL", &delete.key]);
     };
-    let room = delete.key.len() + etag.len();
-    let mut cmd = match whole {
-        true => script.whole(room),
-        false => script.by_hash(room),
-    };
-    cmd.arg(1).arg(&delete.key).arg(etag);
-    cmd
+    script.call(question, by, 1, 1);
+    question.arg(delete.key.as_bytes());
+    question.arg(etag.as_bytes());
 }
 
 /// A part of a transaction that may be sent.
@@ -148,29 +142,26 @@ impl Step {
         })
     }
 
-    fn key(&self) -> &str {
+    pub(super) fn key(&self) -> &str {
         match self {
             Self::Set(write) => &write.key,
             Self::Delete(delete) => &delete.key,
         }
     }
 
-    fn size(&self) -> usize {
-        match self {
-            Self::Set(write) => write.key.len() + write.value.len() + 32,
-            Self::Delete(delete) => delete.key.len() + 32,
-        }
-    }
-
-    fn add(&self, cmd: &mut Cmd) {
+    fn add(&self, question: &mut Question) {
         match self {
             Self::Set(write) => {
-                cmd.arg("s").arg(&write.value[..]).arg(write.etag);
-                write.ttl.add(cmd);
+                question.arg(b"s");
+                question.arg(&write.value);
+                question.int(write.etag);
+                write.ttl.add(question);
             }
             Self::Delete(delete) => {
-                cmd.arg("d").arg("").arg(delete_etag(delete).unwrap_or(ANY));
-                cmd.arg(KEEP);
+                question.arg(b"d");
+                question.arg(b"");
+                question.arg(delete_etag(delete).unwrap_or(ANY).as_bytes());
+                question.arg(KEEP.as_bytes());
             }
         }
     }
@@ -188,20 +179,14 @@ impl Step {
 }
 
 /// The call of the transaction script that does all steps.
-pub(super) fn transaction(steps: &[Step], script: &Script, whole: bool) -> Cmd {
-    let room = steps.iter().map(Step::size).sum();
-    let mut cmd = match whole {
-        true => script.whole(room),
-        false => script.by_hash(room),
-    };
-    cmd.arg(steps.len());
+pub(super) fn add_transaction(question: &mut Question, steps: &[Step], script: &Script, by: By) {
+    script.call(question, by, steps.len(), 4 * steps.len());
     for step in steps {
-        cmd.arg(step.key());
+        question.arg(step.key().as_bytes());
     }
     for step in steps {
-        step.add(&mut cmd);
+        step.add(question);
     }
-    cmd
 }
 
 #[cfg(test)]

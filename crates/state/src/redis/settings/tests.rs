@@ -18,8 +18,8 @@ fn nothing_said_is_redis_on_this_machine() {
     assert_eq!(settings.target.name(), "localhost:6379");
     assert_eq!((settings.db, settings.ttl), (0, None));
     assert!(settings.login.password.is_empty());
-    assert_eq!(settings.dial, Duration::from_secs(5));
-    assert_eq!(settings.read, Some(Duration::from_secs(3)));
+    assert_eq!(settings.wire.dial, Duration::from_secs(5));
+    assert_eq!(settings.wire.answer, Some(Duration::from_secs(3)));
     assert_eq!(settings.write, Some(Duration::from_secs(3)));
     let retries = Retries {
         most: 3,
@@ -59,12 +59,12 @@ fn whole_numbers_are_milliseconds_and_less_than_zero_is_no_limit() {
         ("writeTimeout", "-1"),
     ])
     .unwrap();
-    assert_eq!(settings.dial, Duration::from_millis(1500));
-    assert_eq!(settings.read, Some(Duration::from_secs(60)));
+    assert_eq!(settings.wire.dial, Duration::from_millis(1500));
+    assert_eq!(settings.wire.answer, Some(Duration::from_secs(60)));
     assert_eq!(settings.write, None);
     let settings = read(&[("readTimeout", "1s"), ("dialTimeout", "-1")]).unwrap();
     assert_eq!(settings.write, Some(Duration::from_secs(1)));
-    assert_eq!(settings.dial, DIAL);
+    assert_eq!(settings.wire.dial, DIAL);
 }
 
 #[test]
@@ -141,18 +141,53 @@ fn hosts_come_with_or_without_a_port() {
 #[test]
 fn what_this_store_does_not_do_is_refused() {
     for (list, word) in [
-        (&[("redisType", "cluster")][..], "redisType cluster is not"),
-        (&[("useAzureAD", "true")], "useEntraID is not available"),
-        (&[("enableTLS", "1")], "enableTLS is not available"),
+        (&[("useAzureAD", "true")][..], "useEntraID is not available"),
         (&[("redisHost", "a:1,b:2")], "several hosts"),
         (&[("failover", "true")], "sentinelMasterName"),
     ] {
         let refusal = refusal(list);
         assert!(refusal.contains(word), "{refusal}");
     }
-    // Only the exact word means a cluster, as in the reference.
-    assert!(read(&[("redisType", "Cluster")]).is_ok());
     assert!(read(&[("consumerID", "x"), ("redeliverInterval", "y")]).is_ok());
+}
+
+#[test]
+fn a_cluster_is_a_list_of_seeds() {
+    let list = [("redisHost", "a:1,b"), ("redisType", "cluster")];
+    let settings = read(&list).unwrap();
+    assert!(matches!(&settings.target, Target::Cluster(seeds) if seeds.len() == 2));
+    assert_eq!(settings.target.name(), "a:1,b:6379");
+    // Only the exact word means one, as in the reference.
+    let settings = read(&[("redisType", "Cluster")]).unwrap();
+    assert!(matches!(settings.target, Target::Node(_)));
+    let list = [
+        ("redisType", "cluster"),
+        ("failover", "true"),
+        ("sentinelMasterName", "m"),
+    ];
+    let settings = read(&list).unwrap();
+    assert!(matches!(settings.target, Target::Sentinels { .. }));
+}
+
+#[test]
+fn encryption_is_checked_before_anything_is_connected() {
+    assert!(read(&[]).unwrap().wire.tls.is_none());
+    // Without the switch nothing else is looked at.
+    let settings = read(&[("clientCert", "x"), ("insecureSkipTLSVerify", "true")]);
+    assert!(settings.unwrap().wire.tls.is_none());
+    let on = [("enableTLS", "true"), ("insecureSkipTLSVerify", "true")];
+    assert!(read(&on).unwrap().wire.tls.is_some());
+    let with = |cert: &'static str, key: &'static str| {
+        let more = [("clientCert", cert), ("clientKey", key)];
+        let list: Vec<_> = on.into_iter().chain(more).collect();
+        read(&list).map(drop)
+    };
+    // The reference takes no notice of half a pair.
+    assert_eq!((with("x", ""), with("", "y")), (Ok(()), Ok(())));
+    let refusal = with("x", "y").unwrap_err();
+    let words = "redis client configuration error: clientCert and clientKey: there is no \
+                 certificate in the text";
+    assert!(refusal.starts_with(words), "{refusal}");
 }
 
 #[test]

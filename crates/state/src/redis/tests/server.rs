@@ -7,12 +7,16 @@ use std::{
     time::Duration,
 };
 
-use redis::Value;
+use outrider_trust::Connector;
 use tempfile::TempDir;
 
+use super::papers::Papers;
+
 use crate::redis::{
-    link::Link,
+    link::{Link, Wire},
+    question::Question,
     settings::{Host, Login},
+    value::Value,
 };
 
 /// A server on a port of its own. Killed when dropped.
@@ -20,6 +24,7 @@ pub(super) struct Server {
     child: Child,
     port: u16,
     password: String,
+    tls: Option<Connector>,
     _folder: TempDir,
 }
 
@@ -32,11 +37,25 @@ pub(super) fn free_port() -> u16 {
 impl Server {
     /// A server without a password, unless none is installed.
     pub(super) fn start() -> Option<Self> {
-        Self::start_with(free_port(), &[])
+        Self::start_somewhere(|port| Self::try_start(port, &[]))
+    }
+
+    /// A server on some port: somebody else may take a free one first.
+    pub(super) fn start_somewhere(
+        start: impl Fn(u16) -> Result<Option<Self>, Ended>,
+    ) -> Option<Self> {
+        let mut tries = (0..20).map(|_| start(free_port()));
+        let started = tries.find_map(Result::ok);
+        started.expect("one of so many ports is free")
     }
 
     /// A server with further arguments. `--requirepass` among them is used by [`Self::run`] too.
     pub(super) fn start_with(port: u16, more: &[&str]) -> Option<Self> {
+        Self::try_start(port, more).expect("the server is there to stay")
+    }
+
+    /// Like [`Self::start_with`]; a server that can't have the port ends at once.
+    pub(super) fn try_start(port: u16, more: &[&str]) -> Result<Option<Self>, Ended> {
         // A replica writes down what it is sent, whatever its settings say.
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("redis-server");
@@ -46,32 +65,62 @@ impl Server {
             .args(["--save", "", "--appendonly", "no"])
             .args(["--repl-diskless-sync-delay", "0"])
             .args(more);
-        let child = ready(command, "Ready to accept connections")?;
+        let Some(child) = ready(command, "Ready to accept connections")? else {
+            return Ok(None);
+        };
         let mut password = more.iter().skip_while(|arg| **arg != "--requirepass");
-        Some(Self {
+        Ok(Some(Self {
             child,
             port,
             password: (*password.nth(1).unwrap_or(&"")).to_owned(),
+            tls: None,
             _folder: folder,
-        })
+        }))
+    }
+
+    /// A server that speaks TLS only, unless none is installed that can.
+    pub(super) fn start_encrypted(papers: &Papers, more: &[&str]) -> Option<Self> {
+        let start = |port| {
+            let args = papers.args(port);
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let args: Vec<&str> = args.into_iter().chain(more.iter().copied()).collect();
+            let started = Self::try_start(0, &args)?;
+            Ok(started.map(|mut server| {
+                server.port = port;
+                server.tls = Some(papers.connector(true));
+                server
+            }))
+        };
+        Self::start_somewhere(start)
     }
 
     /// A sentinel that watches `master` under the name `m`.
-    pub(super) fn sentinel(master: u16, folder: &std::path::Path) -> Option<Self> {
+    pub(super) fn sentinel(
+        master: u16,
+        folder: &std::path::Path,
+        papers: Option<&Papers>,
+    ) -> Option<Self> {
         let port = free_port();
         let file = folder.join("sentinel.conf");
-        let text =
-            format!("port {port}\nbind 127.0.0.1\nsentinel monitor m 127.0.0.1 {master} 1\n");
+        let listen = match papers {
+            None => format!("port {port}\n"),
+            Some(papers) => papers.lines(port) + "port 0\ntls-replication yes\n",
+        };
+        let text = format!(
+            "{listen}bind 127.0.0.1\nsentinel monitor m 127.0.0.1 {master} 1\n\
+             sentinel down-after-milliseconds m 300\nsentinel failover-timeout m 1000\n"
+        );
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new("redis-server");
         command.arg(&file).arg("--sentinel");
         let own = tempfile::tempdir().unwrap();
         command.current_dir(own.path());
-        let child = ready(command, "+monitor")?;
+        let child = ready(command, "+monitor").expect("the sentinel is there to stay")?;
         Some(Self {
             child,
             port,
             password: String::new(),
+            tls: None,
             _folder: own,
         })
     }
@@ -113,13 +162,15 @@ impl Server {
             password: self.password.clone(),
         };
         let limit = Duration::from_secs(10);
-        let link = Link::open(&host, &login, 0, limit, Some(limit)).await;
-        let link = link.ok().expect("the test's server answers");
-        let mut cmd = redis::Cmd::new();
-        for word in words {
-            cmd.arg(*word);
-        }
-        link.ask(&cmd, Some(limit)).await.unwrap()
+        let wire = Wire {
+            dial: limit,
+            answer: Some(limit),
+            tls: self.tls.clone(),
+        };
+        let link = Link::open(&host, &login, 0, &wire).await;
+        let link = link.expect("the test's server answers");
+        let replies = link.ask(&Question::of(words), Some(limit)).await;
+        replies.unwrap().pop().unwrap()
     }
 
     /// The text of an answer, parts of it joined by spaces.
@@ -137,10 +188,8 @@ impl Drop for Server {
 
 fn text(value: Value) -> String {
     match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes).unwrap(),
-        Value::SimpleString(text) => text,
+        Value::Bulk(bytes) | Value::Word(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
         Value::Int(number) => number.to_string(),
-        Value::Okay => "OK".into(),
         Value::Nil => "nil".into(),
         Value::Array(parts) => {
             let parts: Vec<String> = parts.into_iter().map(text).collect();
@@ -150,15 +199,19 @@ fn text(value: Value) -> String {
     }
 }
 
-/// Starts a server and waits until it says that it is ready.
-fn ready(mut command: Command, sign: &str) -> Option<Child> {
+/// A server that ended when it had hardly begun.
+#[derive(Debug)]
+pub(super) struct Ended;
+
+/// Starts a server and waits until it says that it is ready. None if there is none.
+fn ready(mut command: Command, sign: &str) -> Result<Option<Child>, Ended> {
     let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = match started {
         Ok(child) => child,
         Err(_) => {
             assert!(!under_ci(), "redis-server is not installed");
             println!("skipped: redis-server is not installed");
-            return None;
+            return Ok(None);
         }
     };
     let stdout = child.stdout.take().unwrap();
@@ -166,11 +219,14 @@ fn ready(mut command: Command, sign: &str) -> Option<Child> {
     let mut line = String::new();
     while !line.contains(sign) {
         line.clear();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "the server ended");
+        if lines.read_line(&mut line).unwrap() == 0 {
+            child.wait().unwrap();
+            return Err(Ended);
+        }
     }
     // Nobody reads on, and a server does not mind.
     child.stdout = Some(lines.into_inner());
-    Some(child)
+    Ok(Some(child))
 }
 
 #[expect(

@@ -49,7 +49,7 @@ async fn a_server_that_never_answers_is_told_in_time() {
 #[tokio::test]
 async fn passwords_are_checked_and_the_servers_words_told() {
     let args = ["--requirepass", "geheim"];
-    let Some(server) = Server::start_with(server::free_port(), &args) else {
+    let Some(server) = Server::start_somewhere(|port| Server::try_start(port, &args)) else {
         return;
     };
     let head = format!(
@@ -102,7 +102,7 @@ async fn sentinels_lead_to_the_master() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let sentinel = Server::sentinel(server.port(), folder.path()).unwrap();
+    let sentinel = Server::sentinel(server.port(), folder.path(), None).unwrap();
     let nobody = format!("127.0.0.1:{}", server::free_port());
     let hosts = format!("{nobody},{}", sentinel.host());
     let connect = async |master: &str| {

@@ -10,7 +10,8 @@ use super::*;
 async fn pair_of_servers() -> Option<(Server, Server)> {
     let master = Server::start()?;
     let port = master.port().to_string();
-    let replica = Server::start_with(server::free_port(), &["--replicaof", "127.0.0.1", &port])?;
+    let args = ["--replicaof", "127.0.0.1", &port];
+    let replica = Server::start_somewhere(|port| Server::try_start(port, &args))?;
     // The replica's answer proves that it is there.
     while master.say(&["WAIT", "1", "5000"]).await != "1" {
         master.run(&["SET", "x", "y"]).await;

@@ -1,15 +1,25 @@
 //! The parts of gRPC that are text: status codes, `grpc-message`, `grpc-timeout`, error wording.
 //!
 //! Wording and rounding follow grpc-go, because callers see them through the reference. Message
-//! framing is in [`frame`]. Knows nothing of HTTP/2 or of what messages mean.
+//! framing is in [`frame`], watched but not cut in [`scan`]; [`metadata`] and [`trace`] turn what
+//! travels beside messages, [`status`] and [`details`] what an error becomes. Knows nothing of HTTP/2 or of what messages
+//! mean.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+mod binary;
+pub mod details;
 pub mod frame;
+pub mod metadata;
+pub mod scan;
+pub mod schema;
+pub mod status;
+pub mod trace;
 
 pub use self::frame::{FrameError, FrameReader};
+pub use self::scan::FrameScan;
 
 /// A gRPC status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,7 +120,12 @@ pub fn code_name(number: i32) -> Cow<'static, str> {
 
 /// The text of a Go gRPC error, which ends up inside other messages.
 pub fn rpc_error_text(code: Code, message: &str) -> String {
-    format!("rpc error: code = {code} desc = {message}")
+    rpc_error_text_of(code.number(), message)
+}
+
+/// The same for any code number, as apps may use.
+pub fn rpc_error_text_of(code: i32, message: &str) -> String {
+    format!("rpc error: code = {} desc = {message}", code_name(code))
 }
 
 /// The `grpc-message` form: printable ASCII stays, all else and `%` become `%XX`.
@@ -261,6 +276,10 @@ mod tests {
         assert_eq!(
             rpc_error_text(Code::Internal, "app channel is not initialized"),
             "rpc error: code = Internal desc = app channel is not initialized"
+        );
+        assert_eq!(
+            rpc_error_text_of(20, "x"),
+            "rpc error: code = Code(20) desc = x"
         );
     }
 

@@ -9,6 +9,67 @@ pub struct ErrorInfo {
     #[prost(btree_map = "string, string", tag = "3")]
     pub metadata: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
 }
+/// How long to wait before the next attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    pub retry_delay: ::core::option::Option<super::protobuf::Duration>,
+}
+/// Where in a program it failed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DebugInfo {
+    #[prost(string, repeated, tag = "1")]
+    pub stack_entries: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "2")]
+    pub detail: ::prost::alloc::string::String,
+}
+/// Which quotas are used up.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QuotaFailure {
+    #[prost(message, repeated, tag = "1")]
+    pub violations: ::prost::alloc::vec::Vec<quota_failure::Violation>,
+}
+/// Nested message and enum types in `QuotaFailure`.
+pub mod quota_failure {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Violation {
+        #[prost(string, tag = "1")]
+        pub subject: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub description: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub api_service: ::prost::alloc::string::String,
+        #[prost(string, tag = "4")]
+        pub quota_metric: ::prost::alloc::string::String,
+        #[prost(string, tag = "5")]
+        pub quota_id: ::prost::alloc::string::String,
+        #[prost(btree_map = "string, string", tag = "6")]
+        pub quota_dimensions: ::prost::alloc::collections::BTreeMap<::prost::alloc::string::String, ::prost::alloc::string::String>,
+        #[prost(int64, tag = "7")]
+        pub quota_value: i64,
+        /// What the quota is about to become, if it is being changed.
+        #[prost(int64, optional, tag = "8")]
+        pub future_quota_value: ::core::option::Option<i64>,
+    }
+}
+/// What would have to hold first.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreconditionFailure {
+    #[prost(message, repeated, tag = "1")]
+    pub violations: ::prost::alloc::vec::Vec<precondition_failure::Violation>,
+}
+/// Nested message and enum types in `PreconditionFailure`.
+pub mod precondition_failure {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Violation {
+        #[prost(string, tag = "1")]
+        pub r#type: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub subject: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub description: ::prost::alloc::string::String,
+    }
+}
 /// Which fields of a request are wrong.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BadRequest {
@@ -23,7 +84,19 @@ pub mod bad_request {
         pub field: ::prost::alloc::string::String,
         #[prost(string, tag = "2")]
         pub description: ::prost::alloc::string::String,
+        #[prost(string, tag = "3")]
+        pub reason: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "4")]
+        pub localized_message: ::core::option::Option<super::LocalizedMessage>,
     }
+}
+/// How to find the request in the server's logs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestInfo {
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub serving_data: ::prost::alloc::string::String,
 }
 /// What could not be accessed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -52,4 +125,25 @@ pub mod help {
         #[prost(string, tag = "2")]
         pub url: ::prost::alloc::string::String,
     }
+}
+/// The failure in a user's language.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LocalizedMessage {
+    /// As in BCP 47: "de-CH".
+    #[prost(string, tag = "1")]
+    pub locale: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Status {
+    /// Equals grpc-status.
+    #[prost(int32, tag = "1")]
+    pub code: i32,
+    /// Equals grpc-message.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// Messages of error_details.proto or any other.
+    #[prost(message, repeated, tag = "3")]
+    pub details: ::prost::alloc::vec::Vec<super::protobuf::Any>,
 }

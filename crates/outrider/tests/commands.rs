@@ -8,8 +8,12 @@
     reason = "a step of a test that fails is a failed test"
 )]
 
+#[path = "commands/grpc_app.rs"]
+mod grpc_app;
 #[path = "commands/invoke.rs"]
 mod invoke;
+#[path = "commands/invoke_grpc.rs"]
+mod invoke_grpc;
 #[path = "commands/list.rs"]
 mod list;
 #[path = "commands/logs.rs"]

@@ -11,7 +11,7 @@ use outrider_config::{
 use outrider_telemetry::metrics::names::{LATENCY_BOUNDS_MS, latency_bounds};
 
 use crate::{
-    api::cors::Origins,
+    api::{cors::Origins, grpc::rules::Rules},
     control::registry::bracketed,
     metrics,
     plan::{Api, App, End, Health, Listen, Log, Plan, Resources, Routes},
@@ -96,6 +96,7 @@ fn app_plan(app: &settings::App, port: u16) -> App {
     App {
         addr: format!("{}:{port}", bracketed(&app.channel_address)),
         port,
+        protocol: app.protocol,
         max_concurrency: app.max_concurrency.map(Into::into),
         health: app.health.as_ref().map(|health| Health {
             path: health.path.clone(),
@@ -157,6 +158,7 @@ fn api(settings: &Settings) -> Api {
             state: is_served(settings, "state", "v1.0/state"),
             query: is_served(settings, "state", "v1.0-alpha1/state"),
         },
+        grpc_rules: Rules::new(&api.allowed, &api.denied),
     }
 }
 
@@ -207,13 +209,6 @@ fn warnings(settings: &Settings) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !matches!(settings.app.protocol, settings::AppProtocol::Http) && settings.app.port.is_some()
-    {
-        warnings.push(format!(
-            "--app-protocol {} is not available in this version: the app is called over HTTP/1.1",
-            settings.app.protocol.as_str()
-        ));
-    }
     let configuration = &settings.configuration;
     for (name, given) in [
         ("httpPipeline", configuration.http_pipeline.is_some()),
@@ -232,18 +227,6 @@ fn warnings(settings: &Settings) -> Vec<String> {
                  filtered by it"
             ));
         }
-    }
-    if settings
-        .api
-        .denied
-        .iter()
-        .chain(&settings.api.allowed)
-        .any(|rule| rule.protocol == "grpc")
-    {
-        warnings.push(
-            "rules of spec.api for gRPC have no effect in this version: InvokeService is served"
-                .to_owned(),
-        );
     }
     if !settings.discovery.resources.is_empty() && settings.discovery.mode == Mode::Kubernetes {
         warnings.push(

@@ -4,10 +4,11 @@
 
 pub(crate) mod body;
 pub(crate) mod fault;
+pub(crate) mod grpc;
 pub(crate) mod request;
 pub(crate) mod target;
 
 pub(crate) use body::{Body, BodyError, BodyStream};
 pub(crate) use fault::{Fault, Kind};
-pub(crate) use request::{Call, Reply};
+pub(crate) use request::{Call, Reply, Status};
 pub(crate) use target::Target;

@@ -12,18 +12,76 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use outrider_trust::TlsStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 
-/// A stream socket of either kind.
+/// A connected stream of any kind.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// TCP.
     Tcp(TcpStream),
     /// A Unix domain socket.
     Unix(UnixStream),
+    /// TLS over TCP, towards an app.
+    Tls(Box<TlsStream>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
+    }
+
+    /// Only TLS holds anything back.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Self::Tcp(_) | Self::Unix(_) => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+impl Stream {
+    /// The TCP connection underneath, unless it is a Unix domain socket.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(tcp) => Some(tcp),
+            Self::Tls(tls) => Some(tls.get_ref()),
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 /// A connected stream that one task reads and writes.
@@ -51,26 +109,27 @@ impl Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut *self.stream.borrow_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Stream::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
-        }
+        Pin::new(&mut *self.stream.borrow_mut()).poll_read(cx, buf)
     }
 
-    /// Ready once a read would return something; costs no system call.
+    /// Ready once a read might return something; costs no system call. TLS holds bytes that the
+    /// system knows nothing of, so only a read tells.
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &*self.stream.borrow() {
             Stream::Tcp(tcp) => tcp.poll_read_ready(cx),
             Stream::Unix(unix) => unix.poll_read_ready(cx),
+            Stream::Tls(_) => Poll::Ready(Ok(())),
         }
     }
 
     /// Writes some bytes.
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut *self.stream.borrow_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Stream::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
-        }
+        Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, bytes)
+    }
+
+    /// Sends what the stream holds back.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)
     }
 
     /// Writes all bytes; one system call if the socket buffer has room.
@@ -82,16 +141,12 @@ impl Socket {
             }
             bytes = &bytes[n..];
         }
-        Ok(())
+        poll_fn(|cx| self.poll_flush(cx)).await
     }
 
     /// Tells the peer that nothing more will be written.
     pub(crate) async fn shutdown(&self) -> io::Result<()> {
-        poll_fn(|cx| match &mut *self.stream.borrow_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Stream::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
-        })
-        .await
+        poll_fn(|cx| Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)).await
     }
 
     /// True if the peer has closed its side, even while bytes it sent before wait to be read.
@@ -102,6 +157,7 @@ impl Socket {
         let mut fds = [match &*stream {
             Stream::Tcp(tcp) => PollFd::new(tcp, flags),
             Stream::Unix(unix) => PollFd::new(unix, flags),
+            Stream::Tls(tls) => PollFd::new(tls.get_ref(), flags),
         }];
         let now = Timespec::default();
         let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
@@ -110,7 +166,7 @@ impl Socket {
 
     /// Makes the close of this socket a reset, so that the peer can't take what it got for whole.
     pub(crate) fn reset_on_close(&self) {
-        if let Stream::Tcp(tcp) = &*self.stream.borrow() {
+        if let Some(tcp) = self.stream.borrow().tcp() {
             // Failing leaves an ordinary close, which is what there was before.
             let _ = socket2::SockRef::from(tcp).set_linger(Some(std::time::Duration::ZERO));
         }

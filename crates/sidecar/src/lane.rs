@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    app_channel::Channel,
+    app_channel::App,
     call::{Fault, Kind},
     http1::Date,
     io::Buffers,
@@ -35,7 +35,7 @@ pub(crate) struct Lane {
     /// Targets called before.
     pub routes: Routes,
     /// The app, if there is one.
-    pub app: Option<Channel>,
+    pub app: Option<App>,
     /// Sessions with state stores.
     pub stores: Sessions,
     /// Metric handles resolved before.
@@ -47,15 +47,8 @@ impl Lane {
     /// A lane of that sidecar.
     pub(crate) fn new(shared: Arc<Shared>) -> Rc<Self> {
         let buffers = Rc::<Buffers>::default();
-        let app = shared.plan.app.as_ref().map(|app| {
-            let head_limit = shared.limits.app_head;
-            Channel::new(
-                app.addr.clone(),
-                Rc::clone(&buffers),
-                head_limit,
-                shared.app_slots.clone(),
-            )
-        });
+        let app = shared.plan.app.as_ref();
+        let app = app.map(|app| App::new(app, &buffers, &shared.limits, shared.app_slots.clone()));
         let seed = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(1, |since| since.as_nanos() as u64);

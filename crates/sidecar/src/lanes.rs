@@ -115,7 +115,7 @@ async fn expire_idle(lane: &Lane) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         if let Some(app) = &lane.app {
-            app.idle().expire();
+            app.expire();
         }
     }
 }

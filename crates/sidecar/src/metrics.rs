@@ -295,7 +295,7 @@ impl LaneMetrics {
     }
 
     /// Records how such a call was answered: the app's status, or 0 if there is none.
-    pub(crate) fn answered(&self, caller: &Option<Rc<CallerHandles>>, status: u16) {
+    pub(crate) fn answered(&self, caller: &Option<Rc<CallerHandles>>, status: i32) {
         let Some(handles) = caller else {
             return;
         };
@@ -364,11 +364,11 @@ fn method_label(method: &str) -> &'static str {
 pub(crate) struct CallerHandles {
     caller: String,
     arrived: Arc<Counter>,
-    answered: RefCell<Vec<(u16, Arc<Counter>)>>,
+    answered: RefCell<Vec<(i32, Arc<Counter>)>>,
 }
 
 /// Answers of one status: how many, and how long they took.
-type ByStatus = (u16, Arc<Counter>, Arc<Histogram>);
+type ByStatus = (i32, Arc<Counter>, Arc<Histogram>);
 
 /// Handles for one called app.
 pub(crate) struct TargetHandles {
@@ -392,7 +392,7 @@ impl TargetHandles {
     }
 
     /// Records an answer.
-    pub(crate) fn received(&self, status: u16, streaming: bool, took: Duration) {
+    pub(crate) fn received(&self, status: i32, streaming: bool, took: Duration) {
         let mut received = self.received.borrow_mut();
         let known = received.iter().position(|(s, ..)| *s == status);
         let index = known.unwrap_or_else(|| {

@@ -3,26 +3,27 @@
 //! What repeats a call is decided here and nowhere else. By itself a call is repeated only where it
 //! surely was not processed, or where repeating does no harm (`docs/differences.md`).
 
+mod invocation;
 mod replay;
 mod routes;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
 use outrider_lookup::{Instance, Instances};
-use outrider_wire::grpc::Code;
 use tokio::time::Instant;
 
-pub(crate) use routes::Routes;
+pub(crate) use replay::Replay;
+pub(crate) use routes::{Route, Routes};
 
 use crate::{
-    call::{Body, Call, Fault, Kind, Reply, fault::Repeat, request::relayed},
+    call::{Body, Call, Fault, Kind, Reply, Target, fault::Repeat},
     inbound::{Arrival, deliver},
     lane::Lane,
-    link::client::{self, Outgoing},
+    link::{connection::Link, end::End},
     plan::Resolver,
+    proxy::{Opened, Proxied},
 };
-use replay::Replay;
-use routes::Route;
+use invocation::Invocation;
 
 /// The built-in service retry: three more attempts, a second apart (contract
 /// `sidecar-protocol.md` 8).
@@ -47,6 +48,30 @@ pub(crate) struct Outcome {
     pub instance: Option<Arc<Instance>>,
     /// From sending the last attempt to the head of its answer.
     pub took: Duration,
+}
+
+/// What is carried to another sidecar: a call that this one understands, or one passed through.
+pub(crate) trait Cargo {
+    /// What comes back.
+    type Answer;
+
+    /// One attempt over that connection.
+    async fn send(&mut self, link: &Rc<Link>) -> Result<Self::Answer, Fault>;
+
+    /// The body, and whether it can be had again.
+    fn body(&self) -> &Replay;
+
+    /// Sending it twice does no more than sending it once.
+    fn is_idempotent(&self) -> bool;
+
+    /// Another round may be waited for.
+    fn may_wait(&self) -> bool;
+
+    /// The time to its answer says something about the instance.
+    fn times(&self) -> bool;
+
+    /// An answer has come after that time.
+    fn answered(&self, _: &Route, _: &Self::Answer, _: Duration) {}
 }
 
 /// Carries a call to its app and the answer back.
@@ -77,20 +102,35 @@ async fn carry(lane: &Rc<Lane>, mut call: Call, outcome: &mut Outcome) -> Result
     if call.target.app_id == plan.app_id && call.target.namespace == plan.namespace {
         return to_self(lane, call).await;
     }
-    match &plan.resolver {
+    let route = find(lane, &call.target).await?;
+    let cargo = Invocation::new(lane, &route, call);
+    Attempts::new(lane, &route, cargo, outcome).run().await
+}
+
+/// Opens a stream for a call that is passed through.
+pub(crate) async fn open(
+    lane: &Rc<Lane>,
+    proxied: &Proxied,
+    outcome: &mut Outcome,
+) -> Result<Opened, Fault> {
+    let route = find(lane, &proxied.target).await?;
+    Attempts::new(lane, &route, proxied, outcome).run().await
+}
+
+async fn find(lane: &Rc<Lane>, target: &Target) -> Result<Rc<Route>, Fault> {
+    match &lane.shared.plan.resolver {
         // What was wrong with it has been logged.
         Resolver::Absent { .. } => {
             let text = "name resolver not initialized";
             return Err(Fault::new(Kind::NoResolver, text));
         }
-        Resolver::Mdns if !is_label(&call.target.app_id) => {
+        Resolver::Mdns if !is_label(&target.app_id) => {
             // No such name can be asked for.
             return Err(Fault::new(Kind::UnknownApp, "dns: bad rdata"));
         }
         _ => {}
     }
-    let route = lane.routes.route(lane, &call.target).await?;
-    Attempts::new(lane, &route, call, outcome).run().await
+    lane.routes.route(lane, target).await
 }
 
 /// Whether mDNS can ask for it.
@@ -100,41 +140,35 @@ fn is_label(app_id: &str) -> bool {
 
 /// A call of the app to itself: no look-up, no peer, nothing added.
 async fn to_self(lane: &Rc<Lane>, mut call: Call) -> Result<Reply, Fault> {
-    if call.grpc.as_ref().is_some_and(|grpc| !grpc.http_extension) {
-        return Err(Fault::new(
-            Kind::InvalidVerb,
-            "missing HTTP extension field",
-        ));
-    }
     let body = std::mem::take(&mut call.body);
     let length = match (&call.grpc, &body) {
         (Some(_), Body::Whole(whole)) => Some(whole.len() as u64),
         _ => None,
     };
-    let mut reply = deliver(
+    let (content_type, type_url, has_extension) = call.described();
+    deliver(
         lane,
         Arrival {
             method: &call.method,
             verb: call.verb,
             query: &call.query,
-            content_type: call.content_type(),
+            has_extension,
+            content_type,
+            type_url,
             fields: &call.fields,
             length,
             body,
+            deadline: call.deadline,
         },
     )
-    .await?;
-    let content_type = reply.fields.get("content-type").unwrap_or_default();
-    reply.fields = relayed(&reply.fields, content_type);
-    Ok(reply)
+    .await
 }
 
 /// One call's attempts.
-struct Attempts<'a> {
+struct Attempts<'a, C> {
     lane: &'a Rc<Lane>,
     route: &'a Route,
-    call: Call,
-    replay: Replay,
+    cargo: C,
     outcome: &'a mut Outcome,
     /// Instances that could not be reached.
     avoid: Vec<Arc<Instance>>,
@@ -145,14 +179,12 @@ struct Attempts<'a> {
     broke_an_app: bool,
 }
 
-impl<'a> Attempts<'a> {
-    fn new(lane: &'a Rc<Lane>, route: &'a Route, mut call: Call, outcome: &'a mut Outcome) -> Self {
-        let body = std::mem::take(&mut call.body);
+impl<'a, C: Cargo> Attempts<'a, C> {
+    fn new(lane: &'a Rc<Lane>, route: &'a Route, cargo: C, outcome: &'a mut Outcome) -> Self {
         Self {
             lane,
             route,
-            replay: Replay::new(body, call.unsized_body),
-            call,
+            cargo,
             outcome,
             avoid: Vec::new(),
             retries: 0,
@@ -161,11 +193,11 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    async fn run(mut self) -> Result<Reply, Fault> {
+    async fn run(mut self) -> Result<C::Answer, Fault> {
         loop {
             let instances = self.route.instances(self.lane);
             if instances.all().is_empty() {
-                let text = format!("couldn't find service: {}", self.call.target.app_id);
+                let text = format!("couldn't find service: {}", self.route.target().app_id);
                 return Err(Fault::new(Kind::UnknownApp, text));
             }
             let now = Instant::now();
@@ -185,18 +217,18 @@ impl<'a> Attempts<'a> {
     }
 
     fn choose(&self, instances: &Instances, now: Instant) -> Option<Arc<Instance>> {
-        let trial = match self.replay.is_certain() {
+        let trial = match self.cargo.body().is_certain() {
             true => instances.trial(&self.avoid, now),
             false => None,
         };
         trial.or_else(|| instances.choose(&mut || self.lane.random(), &self.avoid, now))
     }
 
-    async fn attempt(&mut self, instance: &Arc<Instance>) -> Result<Reply, Fault> {
+    async fn attempt(&mut self, instance: &Arc<Instance>) -> Result<C::Answer, Fault> {
         self.outcome.attempts += 1;
         self.outcome.instance = Some(Arc::clone(instance));
         let peer = self.route.peer(self.lane, instance);
-        let link = match peer.link(instance).await {
+        let link = match peer.link(&End::Peer(Arc::clone(instance))).await {
             Ok(link) => link,
             Err(error) => {
                 instance.eject(Instant::now());
@@ -205,72 +237,21 @@ impl<'a> Attempts<'a> {
         };
         instance.report_connected();
         let started = Instant::now();
-        let in_flight = instance.begin();
-        let shared = &self.lane.shared;
-        let (plan, target) = (&shared.plan, &self.call.target);
-        let appended = [
-            ("X-Forwarded-For", shared.host_address.as_str()),
-            ("X-Forwarded-Host", shared.hostname.as_str()),
-            ("Forwarded", shared.forwarded.as_str()),
-        ];
-        let extra = [
-            ("destination-app-id", target.app_id.as_str()),
-            ("dapr-caller-namespace", plan.namespace.as_str()),
-            ("dapr-caller-app-id", plan.app_id.as_str()),
-            ("dapr-callee-app-id", target.app_id.as_str()),
-        ];
-        let out = Outgoing {
-            call: &self.call,
-            appended: &appended,
-            extra: &extra,
-            message_limit: shared.limits.message,
-        };
-        let streaming = self.call.unsized_body;
-        self.route.sent(streaming);
-        let mut reply = client::call(&link, &out, self.replay.body()).await;
-        if is_unimplemented(&reply) {
-            reply = self.unary(&link, &out).await;
-        }
+        // A stream that waits for its caller says nothing about the instance.
+        let times = self.cargo.times();
+        let in_flight = times.then(|| instance.begin());
+        let answer = self.cargo.send(&link).await;
         drop(in_flight);
-        if let Ok(reply) = &reply {
+        if let Ok(answer) = &answer {
             instance.report_success();
             let took = started.elapsed();
             self.outcome.took = took;
-            instance.record_latency(took, Instant::now());
-            self.route.received(reply.status, streaming, took);
-        }
-        reply
-    }
-
-    /// The old form of a call, for peers that don't know the streamed one.
-    async fn unary(
-        &self,
-        link: &Rc<crate::link::pool::Link>,
-        out: &Outgoing<'_>,
-    ) -> Result<Reply, Fault> {
-        let id = self.call.target.app_id.as_str();
-        let whole = match self.replay.body() {
-            body if !self.replay.is_possible() => Err(Ok(body)),
-            body => body.collect(out.message_limit).await,
-        };
-        match whole {
-            Ok(bytes) => {
-                tracing::warn!(
-                    target: outrider_telemetry::log::scope::RUNTIME_DIRECT_MESSAGING,
-                    "App {id} does not support streaming-based service invocation (most likely \
-                     because it's using an older version of Dapr); falling back to unary calls"
-                );
-                client::call_unary(link, out, bytes).await
+            if times {
+                instance.record_latency(took, Instant::now());
             }
-            Err(Err(error)) => Err(Fault::new(Kind::BadBody, error.to_string())),
-            Err(Ok(_)) => Err(Fault::new(
-                Kind::PeerProtocol,
-                format!(
-                    "target app '{id}' is running a version of Dapr that does not support \
-                     streaming-based service invocation"
-                ),
-            )),
+            self.cargo.answered(self.route, answer, took);
         }
+        answer
     }
 
     /// Decides about another attempt, and waits for its time.
@@ -279,10 +260,10 @@ impl<'a> Attempts<'a> {
             // Whether or not this call has a second chance, the next ones are spared.
             tried.set_aside(Instant::now());
         }
-        if !self.replay.is_possible() {
+        if !self.cargo.body().is_possible() {
             return false;
         }
-        let idempotent = self.call.is_idempotent();
+        let idempotent = self.cargo.is_idempotent();
         let elsewhere = match fault.repeat() {
             Repeat::Never => return false,
             Repeat::IfIdempotent if !idempotent => return false,
@@ -306,7 +287,7 @@ impl<'a> Attempts<'a> {
         {
             return true;
         }
-        if elsewhere || self.call.unsized_body || self.retries == RETRIES {
+        if elsewhere || !self.cargo.may_wait() || self.retries == RETRIES {
             return false;
         }
         self.retries += 1;
@@ -334,10 +315,4 @@ fn is_ours(name: &[u8]) -> bool {
         && OURS
             .iter()
             .any(|ours| name.eq_ignore_ascii_case(ours.as_bytes()))
-}
-
-/// The peer has the service but not the streamed method. A proxied "unimplemented" of an app is
-/// not meant: that comes inside an answer.
-fn is_unimplemented(reply: &Result<Reply, Fault>) -> bool {
-    matches!(reply, Err(fault) if fault.kind == Kind::PeerStatus(Code::Unimplemented))
 }

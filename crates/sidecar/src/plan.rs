@@ -3,11 +3,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use outrider_config::env::Env;
+use outrider_config::{env::Env, settings::AppProtocol};
 use outrider_core::ids::{AppId, Namespace};
 use outrider_lookup::resolvers;
 
-use crate::{api::cors::Origins, metrics};
+use crate::{
+    api::{cors::Origins, grpc},
+    metrics,
+};
 
 /// A checked plan. [`crate::assemble`] makes it from the settings.
 #[derive(Clone, Debug)]
@@ -108,12 +111,21 @@ pub struct App {
     pub addr: String,
     /// The port.
     pub port: u16,
+    /// What it speaks.
+    pub protocol: AppProtocol,
     /// Requests it takes at a time.
     pub max_concurrency: Option<usize>,
     /// Health probes, if asked for.
     pub health: Option<Health>,
     /// `GET /dapr/config` is asked at start.
     pub ask_config: bool,
+}
+
+impl App {
+    /// Whether it is spoken to over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        matches!(self.protocol, AppProtocol::Https | AppProtocol::Grpcs)
+    }
 }
 
 /// Health probes of the app.
@@ -175,6 +187,8 @@ pub struct Api {
     pub log: Option<Log>,
     /// Routes that rules have taken away.
     pub routes: Routes,
+    /// The same of gRPC methods.
+    pub grpc_rules: grpc::rules::Rules,
 }
 
 /// The API log.

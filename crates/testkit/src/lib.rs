@@ -8,6 +8,7 @@
 
 mod app;
 mod client;
+pub mod grpc;
 mod log;
 mod mesh;
 mod message;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use app::{AppBuilder, RawApp};
 pub use client::{RawClient, request};
+pub use grpc::{GrpcAnswer, GrpcApp, GrpcCall, GrpcClient, GrpcScript, GrpcStream};
 pub use mesh::{Mesh, MeshBuilder};
 pub use message::{Ending, Headers, RawRequest, RawResponse};
 pub use network::in_own_network;

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::RawClient;
+use crate::grpc::GrpcClient;
 use crate::log::Log;
 use crate::ports::{free_ports, unique_id};
 use crate::{LIMIT, RawResponse};
@@ -101,6 +102,11 @@ impl SidecarBuilder {
     pub fn app_port(mut self, port: u16) -> Self {
         self.app_port = Some(port);
         self
+    }
+
+    /// How the app speaks: `http`, `https`, `h2c`, `grpc` or `grpcs`.
+    pub fn app_protocol(self, protocol: &str) -> Self {
+        self.flag(format!("--app-protocol={protocol}"))
     }
 
     /// One more flag as it stands on the command line, after those of the kit.
@@ -249,6 +255,14 @@ impl Sidecar {
     /// Its process id.
     pub fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
+    }
+
+    /// A new connection to its gRPC API.
+    ///
+    /// # Errors
+    /// As the connection attempt ends.
+    pub async fn grpc(&self) -> io::Result<GrpcClient> {
+        GrpcClient::connect(self.ports.grpc).await
     }
 
     /// A new connection to its HTTP API.

@@ -1,7 +1,8 @@
 //! The sidecar from outside: real processes, raw sockets, apps that do as the test says.
 //!
-//! One subject a file. Every expectation is of the contract (`http-api.md`, `sidecar-protocol.md`,
-//! `lifecycle.md`) or of `docs/differences.md`; nothing here looks inside the sidecar.
+//! One subject a file. Every expectation is of the contract (`http-api.md`, `grpc-api.md`,
+//! `sidecar-protocol.md`, `lifecycle.md`) or of `docs/differences.md`; nothing here looks inside the
+//! sidecar.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +12,7 @@
 mod addressing;
 mod api;
 mod app_limits;
+mod app_protocols;
 mod as_callee;
 mod as_caller;
 mod bad_peer;
@@ -20,6 +22,13 @@ mod components;
 mod cors;
 mod failover;
 mod framing;
+mod grpc_api;
+mod grpc_app;
+mod grpc_app_ends;
+mod grpc_proxy;
+mod grpc_proxy_ends;
+mod grpc_proxy_many;
+mod grpc_support;
 mod h2c;
 mod http1;
 mod load;

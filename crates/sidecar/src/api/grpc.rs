@@ -1,8 +1,10 @@
-//! The gRPC API's port: `InvokeService`, metadata, shutdown, state. Every other method gets the status
-//! that a gRPC client understands, until its service comes.
+//! The gRPC API's port: `InvokeService`, metadata, shutdown, state; an explicit answer for the other
+//! methods of the service; anything else is passed through (contract `grpc-api.md` 1, 2).
 
 mod invoke;
+mod log;
 mod metadata;
+pub(crate) mod rules;
 mod state;
 mod status;
 mod unary;
@@ -11,70 +13,155 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
-use http::Request;
+use http::{HeaderMap, HeaderValue, Request};
 use outrider_wire::{r#gen::runtime, grpc::Code};
 use tokio::task::spawn_local;
 
+use super::trace::baggage_of;
 use crate::{
     io::Stream,
     lane::Lane,
     link::io::Gathered,
-    listen::server::{builder, serve_http2},
+    listen::connection::{CLIENT_STREAMS, builder, serve_http2},
+    proxy, reflection,
 };
+use log::Line;
 use status::Status;
+use unary::{Asked, deadline, serve as unary};
 
-/// Prefix of the methods that are ours; anything else would be proxied.
+/// The service that is ours.
+const SERVICE: &str = "dapr.proto.runtime.v1.Dapr";
+
+/// Prefix of its methods.
 const DAPR: &str = "/dapr.proto.runtime.v1.Dapr/";
+
+/// Prefix of the workflow engine's methods, which the reference has and we do not.
+const WORKFLOWS: &str = "/TaskHubSidecarService/";
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
-    serve_http2(&builder(), gathered, drain, |req, respond, open| {
-        let lane = Rc::clone(&lane);
-        spawn_local(async move {
-            handle(lane, req, respond).await;
-            drop(open);
-        });
-    })
+    serve_http2(
+        &builder(CLIENT_STREAMS),
+        gathered,
+        drain,
+        |req, respond, open| {
+            let lane = Rc::clone(&lane);
+            spawn_local(async move {
+                handle(&lane, req, respond).await;
+                drop(open);
+            });
+        },
+    )
     .await;
 }
 
-async fn handle(lane: Rc<Lane>, req: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+async fn handle(lane: &Rc<Lane>, req: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let _in_flight = lane.shared.in_flight.begin();
-    if let Err(status) = check_token(&lane, &req) {
-        return status.send(&mut respond);
+    let line = lane.shared.plan.api.log.map(|_| Line::begin(&req));
+    let admitted = admit(lane, &req);
+    let mut asked = Asked {
+        req,
+        respond,
+        echo: HeaderMap::new(),
+    };
+    match admitted {
+        Ok(baggage) => {
+            if let Some(baggage) = baggage {
+                asked.echo.insert("baggage", baggage);
+            }
+            let code = dispatch(lane, asked).await;
+            if let Some(line) = line {
+                line.end(code);
+            }
+        }
+        // What is refused before it is looked at is not logged (contract `grpc-api.md` 1).
+        Err(status) => {
+            asked.refuse(&status);
+        }
     }
-    let path = req.uri().path().to_owned();
+}
+
+/// What stands before every method, in the reference's order (contract `grpc-api.md` 1). Gives the
+/// client's baggage, which is sent back to it.
+fn admit(lane: &Lane, req: &Request<RecvStream>) -> Result<Option<HeaderValue>, Status> {
+    let api = &lane.shared.plan.api;
+    let path = req.uri().path();
+    if !path.get(1..).is_some_and(|path| path.contains('/')) {
+        let name = outrider_core::quote::quote(path);
+        let text = format!("malformed method name: {name}");
+        return Err(Status::new(Code::Unimplemented, text));
+    }
+    if api.grpc_rules.refuse(path) {
+        return Err(
+            Status::new(Code::Unimplemented, "Not Implemented").with_info(
+                "Not Implemented",
+                501,
+                "requested endpoint is not available",
+            ),
+        );
+    }
+    check_token(lane, req)?;
+    if !api.tracing {
+        return Ok(None);
+    }
+    let values = req.headers().get_all("baggage");
+    match baggage_of(values.iter().map(HeaderValue::as_bytes)) {
+        Ok(list) => Ok(list.and_then(|list| HeaderValue::from_bytes(&list).ok())),
+        Err(why) => {
+            let text = format!("invalid baggage header: {why}");
+            Err(Status::new(Code::InvalidArgument, text))
+        }
+    }
+}
+
+/// Returns the code that the call ended with.
+async fn dispatch(lane: &Rc<Lane>, asked: Asked) -> i32 {
+    let shared = &lane.shared;
+    let path = asked.req.uri().path().to_owned();
     match path.strip_prefix(DAPR) {
-        Some("InvokeService") => invoke::invoke(&lane, req, respond).await,
+        Some("InvokeService") => invoke::invoke(lane, asked).await,
         Some("GetMetadata") => {
-            let shared = &lane.shared;
             let read = async |_: runtime::GetMetadataRequest| Ok(metadata::read(shared));
-            unary::serve(&lane, req, respond, read).await;
+            unary(lane, asked, read).await
         }
         Some("SetMetadata") => {
-            let write = async |q| metadata::write(&lane.shared, q);
-            unary::serve(&lane, req, respond, write).await;
+            let write = async |q| metadata::write(shared, q);
+            unary(lane, asked, write).await
         }
         Some("Shutdown") => {
-            let headers = req.headers().clone();
-            let end =
-                async |_: runtime::ShutdownRequest| Ok(metadata::shutdown(&lane.shared, &headers));
-            unary::serve(&lane, req, respond, end).await;
+            let headers = asked.req.headers().clone();
+            let end = async |_: runtime::ShutdownRequest| Ok(metadata::shutdown(shared, &headers));
+            unary(lane, asked, end).await
         }
-        Some(method) if state::is_state(method) => {
-            state::state(&lane, method, req, respond).await;
+        Some(method) if state::is_state(method) => state::state(lane, method, asked).await,
+        Some(_) => asked.refuse(&unimplemented()),
+        None if path.starts_with(WORKFLOWS) => asked.refuse(&unimplemented()),
+        None if reflection::is_asked(&path) => {
+            let Asked {
+                req,
+                mut respond,
+                echo,
+            } = asked;
+            reflection::serve(SERVICE, req.into_body(), &mut respond, echo).await
         }
-        Some(_) => {
-            Status::new(Code::Unimplemented, "this API is currently not implemented")
-                .send(&mut respond);
-        }
-        None => {
-            let text = format!("gRPC proxying is not available in this version: {path}");
-            Status::new(Code::Unimplemented, text).send(&mut respond);
-        }
+        None => pass(lane, asked).await,
     }
+}
+
+fn unimplemented() -> Status {
+    Status::new(Code::Unimplemented, "this API is currently not implemented")
+}
+
+/// A method that is none of ours.
+async fn pass(lane: &Rc<Lane>, mut asked: Asked) -> i32 {
+    let passed = proxy::Asked {
+        deadline: deadline(asked.req.headers()),
+        baggage: asked.echo.remove("baggage"),
+        req: asked.req,
+    };
+    proxy::from_client(lane, passed, &mut asked.respond).await
 }
 
 /// The API token, as metadata (contract `grpc-api.md` 6).

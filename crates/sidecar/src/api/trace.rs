@@ -44,7 +44,13 @@ pub(crate) fn new_traceparent(mut random: impl FnMut() -> u64) -> [u8; 55] {
 /// All `baggage` fields of a request as one list; an error if it is no valid baggage
 /// (contract `observability.md` 7.5).
 pub(crate) fn baggage(fields: &Fields) -> Result<Option<Vec<u8>>, String> {
-    let mut all = fields.get_all(b"baggage");
+    baggage_of(fields.get_all(b"baggage"))
+}
+
+/// The same for the values of these fields.
+pub(crate) fn baggage_of<'a>(
+    mut all: impl Iterator<Item = &'a [u8]>,
+) -> Result<Option<Vec<u8>>, String> {
     let Some(first) = all.next() else {
         return Ok(None);
     };

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use outrider_wire::http1::{Decoder, push_chunk};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{connection::Connection, http::Idle};
+use super::{connection::Connection, http1::Idle};
 use crate::{
     call::{Body, BodyError, BodyStream},
     io::Socket,
@@ -38,7 +38,7 @@ pub(super) async fn upload(
     let mut out = head;
     let mut sent = 0u64;
     loop {
-        if !out.is_empty() && socket.write_all(&out).await.is_err() {
+        if socket.write_all(&out).await.is_err() {
             return Ok(());
         }
         out.clear();

@@ -78,7 +78,13 @@ impl Connection {
     pub(super) async fn write_now(&self, bytes: &[u8]) -> Written {
         poll_fn(|cx| {
             let write = |rest: &[u8]| self.socket.poll_write(cx, rest);
-            Poll::Ready(write_while_ready(bytes, write))
+            let mut written = write_while_ready(bytes, write);
+            match self.socket.poll_flush(cx) {
+                Poll::Ready(Ok(())) => written.flushed = true,
+                Poll::Ready(Err(error)) => written.failed = written.failed.or(Some(error)),
+                Poll::Pending => {}
+            }
+            Poll::Ready(written)
         })
         .await
     }
@@ -89,6 +95,8 @@ impl Connection {
 pub(super) struct Written {
     /// So many bytes were taken, also if it failed then: the app may have seen them.
     pub(super) bytes: usize,
+    /// Nothing that was taken is held back.
+    pub(super) flushed: bool,
     pub(super) failed: Option<io::Error>,
 }
 
@@ -108,6 +116,7 @@ fn write_while_ready(
     }
     Written {
         bytes: written,
+        flushed: false,
         failed,
     }
 }

@@ -25,13 +25,17 @@ pub(crate) enum AppError {
     HeadTooLarge(usize),
     /// The body that was to be sent failed.
     Body(BodyError),
+    /// An HTTP/2 stream broke.
+    Http2(String),
+    /// Path or query can't be said in the app's protocol.
+    Target(String),
 }
 
 impl std::fmt::Display for AppError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         const BROKEN: &str = "net/http: HTTP/1.x transport connection broken";
         match self {
-            Self::Unreachable(text) => f.write_str(text),
+            Self::Unreachable(text) | Self::Http2(text) | Self::Target(text) => f.write_str(text),
             Self::Eof => f.write_str("EOF"),
             Self::Io(what, error) => write!(f, "{what} tcp: {what}: {}", os_text(error)),
             Self::Malformed(error) => write!(f, "{BROKEN}: {error}"),
@@ -50,6 +54,7 @@ impl AppError {
         let kind = match &self {
             Self::Unreachable(_) => Kind::AppUnreachable,
             Self::Body(_) => Kind::BadBody,
+            Self::Target(_) => Kind::BadField,
             _ => Kind::AppBroken,
         };
         let (first, rest) = verb.split_at(verb.len().min(1));

@@ -1,10 +1,9 @@
 //! Health probes of the app (contract `lifecycle.md` 3).
 
 use outrider_telemetry::log::scope;
-use outrider_wire::http1::push_field;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{AppRequest, Channel};
+use super::{App, AppRequest, HttpApp, Rest, Speaks};
 use crate::{call::Body, plan::Health, shared::AppState};
 
 /// Counts probe results. Pure, so that its rules can be told apart from time and network.
@@ -38,12 +37,7 @@ impl Judge {
 }
 
 /// Probes for ever. `healthy` is called each time the app becomes healthy.
-pub(crate) async fn probe(
-    channel: &Channel,
-    health: &Health,
-    state: &AppState,
-    mut healthy: impl FnMut(),
-) {
+pub(crate) async fn probe(app: &App, health: &Health, state: &AppState, mut healthy: impl FnMut()) {
     tracing::info!(target: scope::APPHEALTH, "App health probes starting");
     let mut judge = Judge::new(health.threshold);
     let mut ticks = interval(health.interval);
@@ -51,11 +45,15 @@ pub(crate) async fn probe(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        let result = timeout(health.timeout, ask(channel, &health.path)).await;
+        let asked = async {
+            match app.speaks() {
+                Speaks::Http(http) => ask(http, &health.path).await,
+                Speaks::Grpc => app.grpc.check_health().await,
+            }
+        };
+        let result = timeout(health.timeout, asked).await;
         let failure = match result {
-            Ok(Ok(200..=299)) => None,
-            Ok(Ok(status)) => Some(format!("Health check failed with status code: {status}")),
-            Ok(Err(error)) => Some(error),
+            Ok(answer) => answer.err(),
             Err(_) => Some(format!("no answer within {:?}", health.timeout)),
         };
         match judge.judge(failure.is_none()) {
@@ -74,21 +72,28 @@ pub(crate) async fn probe(
     }
 }
 
-async fn ask(channel: &Channel, path: &str) -> Result<u16, String> {
-    let mut head = format!("GET {path} HTTP/1.1\r\n").into_bytes();
-    push_field(&mut head, b"Host", channel.addr().as_bytes());
-    push_field(&mut head, b"User-Agent", b"Go-http-client/1.1");
-    let req = AppRequest {
-        head,
+/// An error tells why the app is not healthy.
+async fn ask(http: &HttpApp, path: &str) -> Result<(), String> {
+    let text = |error: super::AppError| error.to_string();
+    let mut head = http.head("GET", path.as_bytes(), 64).map_err(text)?;
+    head.push(b"User-Agent", http.default_agent());
+    let rest = Rest {
         verb: "GET",
         body: Body::Empty,
         length: None,
         idempotent: true,
     };
-    let (head, body) = channel.send(req).await.map_err(|error| error.to_string())?;
+    // Probes take no slot of the app.
+    let answer = http
+        .send(AppRequest { head, rest }, None)
+        .await
+        .map_err(text)?;
     // Read, so that the connection can serve the next probe.
-    let _ = body.collect(64 * 1024).await;
-    Ok(head.status)
+    let _ = answer.body.collect(64 * 1024).await;
+    match answer.status {
+        200..=299 => Ok(()),
+        status => Err(format!("Health check failed with status code: {status}")),
+    }
 }
 
 #[cfg(test)]

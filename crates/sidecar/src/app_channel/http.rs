@@ -1,86 +1,37 @@
-//! Requests to the app over HTTP/1.1.
+//! A request to an app that speaks HTTP, of whichever version.
 
-use std::{
-    cell::RefCell,
-    future::poll_fn,
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Poll},
-    time::{Duration, Instant},
-};
+use std::rc::Rc;
 
-use outrider_wire::http1::{
-    Decoder, Framing, ResponseHead, finish_head, push_chunk, push_decimal, push_field,
-};
-use tokio::sync::Semaphore;
+use http::{HeaderName, HeaderValue, Request, Uri, uri};
+use outrider_core::quote::quote;
+use outrider_trust::Connector;
+use outrider_wire::{Fields, http1::push_field};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
-    AppError,
-    body::{AppBody, Framed, Upload, upload},
-    connection::{Connection, Written},
-};
-use crate::{
-    call::Body,
-    io::{Buffer, Buffers, Socket, Stream},
-    link::connect::{dial, dial_text},
-};
+use super::{AppError, http1, http2};
+use crate::{call::Body, io::Buffers};
 
-/// Idle connections are closed before the common app servers close them (Node: 5 s), so that a
-/// request seldom meets a closing connection.
-const IDLE_LIMIT: Duration = Duration::from_secs(4);
-
-/// Idle connections kept per lane.
-const IDLE_KEPT: usize = 256;
-
-/// The app beside this sidecar, as one lane sees it.
-pub(crate) struct Channel {
+/// An app that speaks HTTP.
+pub(crate) struct HttpApp {
     addr: String,
-    idle: Rc<Idle>,
-    buffers: Rc<Buffers>,
-    /// Longest head of an answer.
-    head_limit: usize,
-    /// Bounds requests in flight, over all lanes.
-    slots: Option<Arc<Semaphore>>,
+    version: Version,
 }
 
-/// Connections that wait for a request.
-#[derive(Default)]
-pub(crate) struct Idle {
-    connections: RefCell<Vec<Connection>>,
+enum Version {
+    One(http1::Channel),
+    Two(http2::Channel),
 }
 
-impl Idle {
-    pub(super) fn put(&self, mut connection: Connection) {
-        connection.idle_since = Instant::now();
-        connection.reused = true;
-        let mut connections = self.connections.borrow_mut();
-        if connections.len() < IDLE_KEPT {
-            connections.push(connection);
-        }
-    }
-
-    /// The connection used last, if the app has not closed it.
-    fn take(&self, cx: &mut Context<'_>) -> Option<Connection> {
-        while let Some(connection) = self.connections.borrow_mut().pop() {
-            if connection.idle_since.elapsed() < IDLE_LIMIT && connection.is_quiet(cx) {
-                return Some(connection);
-            }
-        }
-        None
-    }
-
-    /// Closes what has been idle for too long.
-    pub(crate) fn expire(&self) {
-        self.connections
-            .borrow_mut()
-            .retain(|connection| connection.idle_since.elapsed() < IDLE_LIMIT);
-    }
-}
-
-/// What is sent to the app; `head` lacks the fields that frame the body and the final empty line.
+/// What is sent to the app.
 pub(crate) struct AppRequest {
-    /// Request line and fields.
-    pub head: Vec<u8>,
+    /// Request line and fields, without those that frame the body.
+    pub head: Head,
+    /// The rest.
+    pub rest: Rest,
+}
+
+/// A request but for its head.
+pub(crate) struct Rest {
     /// The method as sent.
     pub verb: &'static str,
     /// The body.
@@ -91,265 +42,127 @@ pub(crate) struct AppRequest {
     pub idempotent: bool,
 }
 
-/// Room left behind the head for framing fields, so that it is allocated once.
-pub(crate) const FRAMING_ROOM: usize = 64;
+/// What the app answers.
+pub(crate) struct AppAnswer {
+    /// Status code, 100–999.
+    pub status: u16,
+    /// Header fields.
+    pub fields: Fields,
+    /// The body.
+    pub body: Body,
+}
 
-impl Channel {
-    /// The app at `addr` (`host:port`).
-    pub(crate) fn new(
-        addr: String,
+/// The head of a request in the form of its version.
+pub(crate) enum Head {
+    /// Bytes, the final empty line missing.
+    One(Vec<u8>),
+    /// A request.
+    Two(Request<()>),
+}
+
+/// Room left behind the head for framing fields, so that it is allocated once.
+const FRAMING_ROOM: usize = 64;
+
+impl HttpApp {
+    /// An app that speaks HTTP/1.1, over TLS if there is a connector.
+    pub(super) fn one(
+        addr: &str,
+        tls: Option<Connector>,
         buffers: Rc<Buffers>,
         head_limit: usize,
-        slots: Option<Arc<Semaphore>>,
     ) -> Self {
+        let channel = http1::Channel::new(addr, tls, buffers, head_limit);
         Self {
-            addr,
-            idle: Rc::default(),
-            buffers,
-            head_limit,
-            slots,
+            addr: addr.to_owned(),
+            version: Version::One(channel),
         }
     }
 
-    /// Where the app is: `host:port`.
-    pub(crate) fn addr(&self) -> &str {
-        &self.addr
+    /// An app that speaks HTTP/2 without TLS.
+    pub(super) fn two(addr: &str) -> Self {
+        Self {
+            addr: addr.to_owned(),
+            version: Version::Two(http2::Channel::new(addr)),
+        }
     }
 
-    /// The idle connections, for the task that expires them.
-    pub(crate) fn idle(&self) -> &Idle {
-        &self.idle
+    /// What clients call themselves that say nothing about it.
+    pub(crate) fn default_agent(&self) -> &'static [u8] {
+        match self.version {
+            Version::One(_) => b"Go-http-client/1.1",
+            Version::Two(_) => b"Go-http-client/2.0",
+        }
+    }
+
+    /// A head that asks for `target`: path and query as they are written in a request line. About
+    /// `room` bytes of fields will follow.
+    pub(crate) fn head(&self, verb: &str, target: &[u8], room: usize) -> Result<Head, AppError> {
+        let mut head = match &self.version {
+            Version::One(_) => {
+                let len = verb.len() + target.len() + room + FRAMING_ROOM + 16;
+                let mut line = Vec::with_capacity(len);
+                line.extend_from_slice(verb.as_bytes());
+                line.push(b' ');
+                line.extend_from_slice(target);
+                line.extend_from_slice(b" HTTP/1.1\r\n");
+                Head::One(line)
+            }
+            Version::Two(_) => Head::Two(self.request(verb, target)?),
+        };
+        if let Head::One(_) = head {
+            head.push(b"Host", self.addr.as_bytes());
+        }
+        Ok(head)
+    }
+
+    fn request(&self, verb: &str, target: &[u8]) -> Result<Request<()>, AppError> {
+        let bad = || {
+            let text = String::from_utf8_lossy(target);
+            AppError::Target(format!("parse {}: invalid character in URL", quote(&text)))
+        };
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(uri::Scheme::HTTP);
+        parts.authority = Some(self.addr.parse().map_err(|_| bad())?);
+        parts.path_and_query = Some(uri::PathAndQuery::try_from(target).map_err(|_| bad())?);
+        let mut req = Request::new(());
+        *req.uri_mut() = Uri::from_parts(parts).map_err(|_| bad())?;
+        *req.method_mut() = verb.parse().map_err(|_| bad())?;
+        Ok(req)
     }
 
     /// Sends a request and waits for the head of its answer.
-    ///
-    /// One more try is made where that does no harm: the connection was a kept one, nothing was
-    /// answered, and either nothing was written or the method is idempotent.
-    pub(crate) async fn send(&self, req: AppRequest) -> Result<(ResponseHead, Body), AppError> {
-        let permit = match &self.slots {
-            // The semaphore is never closed.
-            Some(slots) => Arc::clone(slots).acquire_owned().await.ok(),
-            None => None,
-        };
-        let AppRequest {
-            head,
-            verb,
-            body,
-            length,
-            idempotent,
-        } = req;
-        let mut framed = frame(head, verb, &body, length);
-        let mut body = Some(body);
-        let mut fresh = false;
-        loop {
-            let connection = self.connection(fresh).await?;
-            let reused = connection.reused;
-            let sent = Sending::start(connection, framed, body.take().unwrap_or_default()).await;
-            match sent.head(self.head_limit).await {
-                Ok((head, sending)) => return Ok(self.answer(head, sending, verb, permit)),
-                Err(Unanswered {
-                    error,
-                    written,
-                    again,
-                }) => {
-                    let repeatable = reused
-                        && matches!(error, AppError::Eof | AppError::Io(..))
-                        && (idempotent || !written);
-                    match again.filter(|_| repeatable) {
-                        Some(whole) => (framed, fresh) = (whole, true),
-                        None => return Err(error),
-                    }
-                }
-            }
-        }
-    }
-
-    async fn connection(&self, fresh: bool) -> Result<Connection, AppError> {
-        if !fresh && let Some(kept) = poll_fn(|cx| Poll::Ready(self.idle.take(cx))).await {
-            return Ok(kept);
-        }
-        let tcp = dial(&self.addr)
-            .await
-            .map_err(|error| AppError::Unreachable(dial_text(&self.addr, &error)))?;
-        Ok(Connection {
-            socket: Socket::new(Stream::Tcp(tcp)),
-            buffer: Buffer::new(Rc::clone(&self.buffers)),
-            reused: false,
-            idle_since: Instant::now(),
-        })
-    }
-
-    fn answer(
+    pub(crate) async fn send(
         &self,
-        head: ResponseHead,
-        sending: Sending,
-        verb: &str,
-        permit: Option<tokio::sync::OwnedSemaphorePermit>,
-    ) -> (ResponseHead, Body) {
-        // A HEAD answer has no body whatever its fields say; after 101 no HTTP follows.
-        let framing = if verb == "HEAD" || head.status == 101 {
-            Framing::Empty
-        } else {
-            head.framing
-        };
-        let keep =
-            head.keep_alive || (framing == Framing::Empty && head.framing == Framing::UntilClose);
-        let mut body = AppBody {
-            connection: Some(sending.connection),
-            decoder: Decoder::new(framing),
-            upload: sending.upload,
-            failed: None,
-            reusable: keep && head.status != 101,
-            idle: Rc::clone(&self.idle),
-            permit,
-        };
-        let body = match body.take_whole() {
-            Some(Ok(bytes)) => Body::whole(bytes),
-            Some(Err(first)) if first.is_empty() => Body::Stream(Box::new(body)),
-            Some(Err(first)) => crate::call::body::prefixed(first, Body::Stream(Box::new(body))),
-            None => Body::Stream(Box::new(body)),
-        };
-        (head, body)
+        req: AppRequest,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<AppAnswer, AppError> {
+        match (&self.version, req.head) {
+            (Version::One(channel), Head::One(head)) => channel.send(head, req.rest, permit).await,
+            (Version::Two(channel), Head::Two(head)) => channel.send(head, req.rest, permit).await,
+            // Heads come from `head`, which makes those of this version.
+            _ => Err(AppError::Target("a head of another version".to_owned())),
+        }
+    }
+
+    pub(super) fn expire(&self) {
+        if let Version::One(channel) = &self.version {
+            channel.idle().expire();
+        }
     }
 }
 
-/// The head with the fields that frame the body, and the body if it is sent with it.
-struct FramedHead {
-    bytes: Vec<u8>,
-    /// How a streamed body is delimited; whole ones are in `bytes` already.
-    streamed: Option<Framed>,
-}
-
-fn frame(mut bytes: Vec<u8>, verb: &str, body: &Body, length: Option<u64>) -> FramedHead {
-    let mut streamed = None;
-    match (body, length) {
-        (Body::Empty, _) => {
-            // A verb that usually has a body says that there is none (RFC 9110 8.6).
-            if matches!(verb, "POST" | "PUT" | "PATCH") {
-                push_field(&mut bytes, b"Content-Length", b"0");
-            }
-            finish_head(&mut bytes);
-        }
-        (Body::Whole(whole), Some(_)) => {
-            push_length(&mut bytes, whole.len() as u64);
-            bytes.extend_from_slice(whole);
-        }
-        (Body::Whole(whole), None) => {
-            push_field(&mut bytes, b"Transfer-Encoding", b"chunked");
-            finish_head(&mut bytes);
-            push_chunk(&mut bytes, whole);
-            bytes.extend_from_slice(b"0\r\n\r\n");
-        }
-        (Body::Stream(_), Some(n)) => {
-            push_length(&mut bytes, n);
-            streamed = Some(Framed::Length(n));
-        }
-        (Body::Stream(_), None) => {
-            push_field(&mut bytes, b"Transfer-Encoding", b"chunked");
-            finish_head(&mut bytes);
-            streamed = Some(Framed::Chunks);
-        }
-    }
-    FramedHead { bytes, streamed }
-}
-
-fn push_length(bytes: &mut Vec<u8>, length: u64) {
-    bytes.extend_from_slice(b"Content-Length: ");
-    push_decimal(bytes, length);
-    bytes.extend_from_slice(b"\r\n\r\n");
-}
-
-/// A request under way.
-struct Sending {
-    connection: Connection,
-    upload: Option<Upload>,
-    /// The whole request, if it can be sent again.
-    whole: Option<Vec<u8>>,
-    /// Some of it has been taken by the connection.
-    written: bool,
-    failed: Option<AppError>,
-}
-
-/// A request that got no answer.
-struct Unanswered {
-    error: AppError,
-    /// Some of it has been taken by the connection.
-    written: bool,
-    /// The request, if it can be sent again.
-    again: Option<FramedHead>,
-}
-
-impl Sending {
-    async fn start(connection: Connection, framed: FramedHead, body: Body) -> Self {
-        let FramedHead { bytes, streamed } = framed;
-        let mut this = Self {
-            connection,
-            upload: None,
-            whole: None,
-            written: false,
-            failed: None,
-        };
-        let written = this.connection.write_now(&bytes).await;
-        // What is left is written beside reading, where nobody counts.
-        this.written = written.bytes > 0 || written.failed.is_none();
-        match written {
-            Written {
-                bytes: n,
-                failed: None,
-            } => {
-                let socket = Rc::clone(&this.connection.socket);
-                if let Some(framed) = streamed {
-                    let rest = bytes[n..].to_vec();
-                    this.upload = Some(Box::pin(upload(socket, rest, body, framed)));
-                    return this;
-                }
-                if n < bytes.len() {
-                    // The socket did not take it at once.
-                    let rest = upload(socket, bytes[n..].to_vec(), Body::Empty, Framed::Length(0));
-                    this.upload = Some(Box::pin(rest));
+impl Head {
+    /// Adds a field. HTTP/2 has no way to say one whose name or value is none.
+    pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
+        match self {
+            Self::One(line) => push_field(line, name, value),
+            Self::Two(req) => {
+                if let (Ok(name), Ok(value)) =
+                    (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+                {
+                    req.headers_mut().append(name, value);
                 }
             }
-            Written {
-                failed: Some(error),
-                ..
-            } => this.failed = Some(AppError::Io("write", error)),
         }
-        this.whole = streamed.is_none().then_some(bytes);
-        this
-    }
-
-    /// Waits for the head of the answer while the body is being sent.
-    async fn head(mut self, limit: usize) -> Result<(ResponseHead, Self), Unanswered> {
-        let head = match self.failed.take() {
-            Some(error) => Err(error),
-            None => poll_fn(|cx| self.poll_head(cx, limit)).await,
-        };
-        match head {
-            Ok(head) => Ok((head, self)),
-            Err(error) => Err(Unanswered {
-                error,
-                written: self.written,
-                again: self.whole.map(|bytes| FramedHead {
-                    bytes,
-                    streamed: None,
-                }),
-            }),
-        }
-    }
-
-    fn poll_head(
-        &mut self,
-        cx: &mut Context<'_>,
-        limit: usize,
-    ) -> Poll<Result<ResponseHead, AppError>> {
-        if let Some(upload) = &mut self.upload
-            && let Poll::Ready(sent) = upload.as_mut().poll(cx)
-        {
-            self.upload = None;
-            if let Err(error) = sent {
-                return Poll::Ready(Err(AppError::Body(error)));
-            }
-        }
-        self.connection.poll_head(cx, limit)
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use outrider_telemetry::log::scope;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use outrider_trust::Connector;
+use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{link::connect::dial, plan::Plan};
+use crate::{link::connect::connect, plan::Plan};
 
 const PAUSE: Duration = Duration::from_millis(100);
 const ATTEMPT: Duration = Duration::from_millis(500);
@@ -23,13 +24,15 @@ pub(crate) async fn until_listening(plan: &Plan) {
         "application protocol: {}. waiting on port {}.  This will block until the app is listening on that port.",
         plan.app_protocol, app.port
     );
+    let tls = app.is_secure().then(|| Connector::unverified(&[]));
     let mut ticks = interval(PAUSE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failures = 0u32;
     loop {
         ticks.tick().await;
         // Success closes the connection at once; nothing is sent.
-        if matches!(timeout(ATTEMPT, dial(&app.addr)).await, Ok(Ok(_))) {
+        // A TLS app has to shake hands, too.
+        if connect(&app.addr, tls.as_ref(), ATTEMPT).await.is_ok() {
             tracing::info!(target: scope::RUNTIME, "application discovered on port {}", app.port);
             return;
         }

@@ -6,6 +6,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use outrider_wire::grpc::{Code, FrameError};
+
+use super::grpc::GrpcStatus;
 
 /// A body on its way. Small bodies are whole and cost no stream.
 #[derive(Default)]
@@ -41,6 +44,21 @@ pub(crate) enum BodyError {
     /// The sender broke off or broke the framing; the text says how.
     #[error("{0}")]
     Broken(String),
+    /// A gRPC message in it is too long, or there is none.
+    #[error("{0}")]
+    Frame(FrameError),
+}
+
+impl BodyError {
+    /// The status of a gRPC call whose request failed so.
+    pub(crate) fn grpc_status(&self) -> GrpcStatus {
+        let code = match self {
+            Self::TooLarge | Self::Frame(FrameError::TooLarge { .. }) => Code::ResourceExhausted,
+            Self::ClientGone => Code::Canceled,
+            Self::Broken(_) | Self::Frame(_) => Code::Internal,
+        };
+        GrpcStatus::new(code, self.to_string())
+    }
 }
 
 impl Body {

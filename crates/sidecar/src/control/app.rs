@@ -6,7 +6,7 @@ use outrider_telemetry::log::scope;
 use tokio::task::spawn_local;
 
 use crate::{
-    app_channel::{Channel, config, health},
+    app_channel::{App, config, health},
     io::Buffers,
     shared::Shared,
 };
@@ -21,20 +21,12 @@ pub(crate) fn attend(shared: &Arc<Shared>) {
     }
     let buffers = Rc::<Buffers>::default();
     let slots = shared.app_slots.clone();
-    let head_limit = shared.limits.app_head;
-    // Probes take no slot of the app; its configuration does.
-    let probing = Rc::new(Channel::new(
-        app.addr.clone(),
-        Rc::clone(&buffers),
-        head_limit,
-        None,
-    ));
-    let asking = Rc::new(Channel::new(app.addr.clone(), buffers, head_limit, slots));
+    let channel = Rc::new(App::new(&app, &buffers, &shared.limits, slots));
     let ask = {
-        let shared = Arc::clone(shared);
+        let (channel, shared) = (Rc::clone(&channel), Arc::clone(shared));
         move || {
-            let (asking, shared) = (Rc::clone(&asking), Arc::clone(&shared));
-            spawn_local(async move { config::ask(&asking, &shared.plan).await });
+            let (channel, shared) = (Rc::clone(&channel), Arc::clone(&shared));
+            spawn_local(async move { config::ask(&channel, &shared.plan).await });
         }
     };
     match app.health {
@@ -43,7 +35,7 @@ pub(crate) fn attend(shared: &Arc<Shared>) {
             let shared = Arc::clone(shared);
             spawn_local(async move {
                 let mut asked = false;
-                health::probe(&probing, &settings, &shared.app_state, || {
+                health::probe(&channel, &settings, &shared.app_state, || {
                     if !std::mem::replace(&mut asked, true) {
                         ask();
                     }

@@ -15,7 +15,7 @@ use outrider_lookup::{
 use outrider_telemetry::log::scope;
 use tokio::{task::spawn_local, time::Instant};
 
-use crate::{link::pool::probe, shared::Shared};
+use crate::{link::connection::probe, shared::Shared};
 
 /// The registry is watched even if we can't be listed in it, and the other way round.
 pub(crate) fn watch(shared: &Shared) {

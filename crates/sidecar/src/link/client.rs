@@ -1,7 +1,6 @@
 //! One attempt of a call over one connection: `CallLocalStream` as the caller speaks it
 //! (contract `sidecar-protocol.md` 3.1), in full duplex, with `CallLocal` as fallback.
 
-mod failure;
 mod reply;
 
 use std::{
@@ -12,21 +11,19 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use h2::{SendStream, client::SendRequest};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use outrider_wire::{
-    envelope::{self, RequestHead},
+    envelope::{self, RequestHead, Verb},
     grpc::{Code, format_timeout},
 };
 
 use super::{
+    connection::{Link, Started, StreamGuard},
+    failure::{self, lost, unprocessed_or_lost},
     message::Messages,
-    pool::{Link, StreamGuard},
     upload::{PIECE, UploadError, upload},
 };
 use crate::call::{Body, Call, Fault, Kind, Reply, body::prefixed};
-
-use failure::{lost, unprocessed_or_lost};
 
 const STREAM_PATH: &str = "/dapr.proto.internals.v1.ServiceInvocation/CallLocalStream";
 const UNARY_PATH: &str = "/dapr.proto.internals.v1.ServiceInvocation/CallLocal";
@@ -53,7 +50,7 @@ pub(crate) async fn call(link: &Rc<Link>, out: &Outgoing<'_>, body: Body) -> Res
     let headers = exchange.response_headers().await?;
     exchange.check_headers(&headers)?;
     let first = exchange.first_message().await?;
-    reply::assemble(exchange, first, out.call).await
+    reply::assemble(exchange, first).await
 }
 
 /// Calls in the unary form, which peers older than the streamed one understand.
@@ -65,8 +62,7 @@ pub(crate) async fn call_unary(
     let guard = link.begin();
     let mut message = BytesMut::with_capacity(1024 + body.len());
     envelope::encode_unary_request(&mut message, &head(out), &body).map_err(|e| bad_field(&e))?;
-    let ready = ready(link).await?;
-    let (response, mut send) = send_headers(ready, link, out, UNARY_PATH)?;
+    let (response, mut send) = start(link, out, UNARY_PATH).await?;
     send.send_data(message.freeze(), true)
         .map_err(|e| lost(&e))?;
     let mut exchange = Exchange::new(response, None, guard, out.message_limit);
@@ -74,7 +70,7 @@ pub(crate) async fn call_unary(
     exchange.check_headers(&headers)?;
     let first = exchange.first_message().await?;
     let parts = envelope::decode_unary_response(&first).map_err(|e| reply::undecodable(&e))?;
-    reply::from_unary(parts, out.call)
+    reply::from_unary(parts)
 }
 
 /// The running upload of a body that did not fit the first message.
@@ -99,7 +95,7 @@ async fn open(
     guard: StreamGuard,
 ) -> Result<Exchange, Fault> {
     // Before the body is touched: a connection that takes no more calls leaves it whole for another.
-    let ready = ready(link).await?;
+    let ready = link.ready().await.map_err(|error| unprocessed(&error))?;
     let mut first = body
         .ready()
         .await
@@ -109,7 +105,8 @@ async fn open(
     let text = out.call.fields.text_len() + out.call.method.len() + out.call.query.len();
     let mut message = BytesMut::with_capacity(text + piece.len() + 768);
     envelope::encode_request(&mut message, &head(out), payload).map_err(|e| bad_field(&e))?;
-    let (response, mut send) = send_headers(ready, link, out, STREAM_PATH)?;
+    let started = link.start(ready, request(out, STREAM_PATH), false);
+    let (response, mut send) = started.map_err(|error| unprocessed(&error))?;
     let rest = prefixed(first, body);
     let whole = rest.is_empty();
     send.send_data(message.freeze(), whole)
@@ -121,19 +118,20 @@ async fn open(
 
 fn head<'a>(out: &'a Outgoing<'_>) -> RequestHead<'a> {
     let call = out.call;
-    let (content_type, type_url) = match &call.grpc {
-        Some(grpc) => (grpc.content_type.as_bytes(), grpc.type_url.as_str()),
-        None => (call.content_type(), ""),
-    };
+    let (content_type, type_url, http_extension) = call.described();
     RequestHead {
         type_url,
-        http_extension: call.grpc.as_ref().is_none_or(|grpc| grpc.http_extension),
+        http_extension,
         query: &call.query,
         content_type: std::str::from_utf8(content_type).unwrap_or_default(),
         canonical: false,
         appended: out.appended,
         extra: out.extra,
-        ..RequestHead::new(&call.method, call.verb, &call.fields)
+        ..RequestHead::new(
+            &call.method,
+            Verb::from_i32(call.verb).unwrap_or_default(),
+            &call.fields,
+        )
     }
 }
 
@@ -150,24 +148,18 @@ fn bad_field(error: &envelope::EncodeError) -> Fault {
     Fault::new(Kind::BadField, text)
 }
 
-/// A handle that may open a stream; a fault that proves that nothing was sent if the connection is
-/// going away.
-async fn ready(link: &Rc<Link>) -> Result<SendRequest<Bytes>, Fault> {
-    let mut send = link.send.clone();
-    poll_fn(|cx| send.poll_ready(cx)).await.map_err(|error| {
-        link.retire();
-        Fault::new(Kind::PeerUnprocessed, failure::text(&error))
-    })?;
-    Ok(send)
+fn unprocessed(error: &h2::Error) -> Fault {
+    Fault::new(Kind::PeerUnprocessed, failure::text(error))
 }
 
-/// Queues the request's HEADERS frame. A stream beyond the peer's limit waits inside `h2`.
-fn send_headers(
-    mut send: SendRequest<Bytes>,
-    link: &Rc<Link>,
-    out: &Outgoing<'_>,
-    path: &'static str,
-) -> Result<(h2::client::ResponseFuture, SendStream<Bytes>), Fault> {
+/// Queues the request's HEADERS frame.
+async fn start(link: &Link, out: &Outgoing<'_>, path: &'static str) -> Result<Started, Fault> {
+    let ready = link.ready().await.map_err(|error| unprocessed(&error))?;
+    let started = link.start(ready, request(out, path), false);
+    started.map_err(|error| unprocessed(&error))
+}
+
+fn request(out: &Outgoing<'_>, path: &'static str) -> Request<()> {
     let mut req = Request::new(());
     *req.method_mut() = Method::POST;
     *req.uri_mut() = link_uri(path);
@@ -180,18 +172,18 @@ fn send_headers(
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     if let Some(deadline) = out.call.deadline {
-        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        if let Ok(value) = HeaderValue::from_str(&format_timeout(left)) {
-            headers.insert("grpc-timeout", value);
-        }
+        headers.insert("grpc-timeout", timeout_value(deadline));
     }
-    send.send_request(req, false).map_err(|error| {
-        link.retire();
-        Fault::new(Kind::PeerUnprocessed, failure::text(&error))
-    })
+    req
 }
 
-const USER_AGENT: &str = concat!("outrider/", env!("CARGO_PKG_VERSION"));
+/// What is left until then, as `grpc-timeout` has it.
+pub(crate) fn timeout_value(deadline: tokio::time::Instant) -> HeaderValue {
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    HeaderValue::from_str(&format_timeout(left)).unwrap_or(HeaderValue::from_static("0n"))
+}
+
+pub(crate) const USER_AGENT: &str = concat!("outrider/", env!("CARGO_PKG_VERSION"));
 
 /// The authority of an internal call is ignored by every callee; a fixed one compresses to a byte.
 fn link_uri(path: &'static str) -> Uri {

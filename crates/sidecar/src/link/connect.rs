@@ -1,32 +1,62 @@
-//! Opening a connection to another sidecar. This is the seam where TLS enters later: everything
-//! above sees a connected stream.
+//! Opening a connection to another sidecar or to the app: TCP, and TLS where it is spoken.
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use outrider_lookup::Instance;
+use outrider_trust::Connector;
 use tokio::net::TcpStream;
 
 use crate::io::Stream;
 
-/// A host that does not answer at all is given up after this.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Why no connection could be made, in the words a gRPC client would use.
+/// Why no connection could be made. The text is what a gRPC client would say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("connection error: desc = \"{0}\"")]
-pub(crate) struct ConnectError(pub String);
+pub(crate) enum ConnectError {
+    /// No TCP connection.
+    #[error("connection error: desc = \"transport: Error while dialing: {0}\"")]
+    Dial(String),
+    /// No TLS over it.
+    #[error("connection error: desc = \"transport: authentication handshake failed: {0}\"")]
+    Tls(String),
+    /// No HTTP/2 over that.
+    #[error("connection error: desc = \"error reading server preface: {0}\"")]
+    Preface(String),
+}
 
-/// Connects to the internal port of a sidecar.
-pub(crate) async fn connect(instance: &Instance) -> Result<Stream, ConnectError> {
-    let addr = instance.addr();
-    let connected = tokio::time::timeout(CONNECT_TIMEOUT, dial(addr)).await;
-    let tcp = connected
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        .map_err(|error| {
-            let text = dial_text(addr, &error);
-            ConnectError(format!("transport: Error while dialing: {text}"))
-        })?;
-    Ok(Stream::Tcp(tcp))
+impl ConnectError {
+    /// The cause alone.
+    pub(crate) fn cause(&self) -> &str {
+        match self {
+            Self::Dial(text) | Self::Tls(text) | Self::Preface(text) => text,
+        }
+    }
+}
+
+/// Connects to `addr` within `limit`.
+pub(crate) async fn connect(
+    addr: &str,
+    tls: Option<&Connector>,
+    limit: Duration,
+) -> Result<Stream, ConnectError> {
+    let connected = tokio::time::timeout(limit, secured(addr, tls)).await;
+    connected.unwrap_or_else(|_| {
+        let timed_out = io::ErrorKind::TimedOut.into();
+        Err(ConnectError::Dial(dial_text(addr, &timed_out)))
+    })
+}
+
+/// A stream ready for the protocol above.
+async fn secured(addr: &str, tls: Option<&Connector>) -> Result<Stream, ConnectError> {
+    let tcp = dial(addr)
+        .await
+        .map_err(|error| ConnectError::Dial(dial_text(addr, &error)))?;
+    let Some(tls) = tls else {
+        return Ok(Stream::Tcp(tcp));
+    };
+    let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match tls.connect(host, tcp).await {
+        Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+        Err(error) => Err(ConnectError::Tls(error.to_string())),
+    }
 }
 
 /// A TCP connection with small writes sent at once. A name is resolved by the system's resolver,

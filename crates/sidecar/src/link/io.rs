@@ -97,10 +97,8 @@ impl Gathered {
         let out = &mut *out;
         while out.written < out.bytes.len() {
             let rest = &out.bytes[out.written..];
-            let n = match &mut *self.inner.stream.borrow_mut() {
-                Stream::Tcp(tcp) => ready!(Pin::new(tcp).poll_write(cx, rest))?,
-                Stream::Unix(unix) => ready!(Pin::new(unix).poll_write(cx, rest))?,
-            };
+            let mut stream = self.inner.stream.borrow_mut();
+            let n = ready!(Pin::new(&mut *stream).poll_write(cx, rest))?;
             if n == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -112,7 +110,7 @@ impl Gathered {
         } else {
             out.bytes.clear();
         }
-        Poll::Ready(Ok(()))
+        Pin::new(&mut *self.inner.stream.borrow_mut()).poll_flush(cx)
     }
 
     fn poll_read_stream(
@@ -120,10 +118,7 @@ impl Gathered {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut *self.inner.stream.borrow_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Stream::Unix(unix) => Pin::new(unix).poll_read(cx, buf),
-        }
+        Pin::new(&mut *self.inner.stream.borrow_mut()).poll_read(cx, buf)
     }
 }
 
@@ -223,9 +218,6 @@ impl AsyncWrite for Gathered {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush_now(cx))?;
-        match &mut *self.inner.stream.borrow_mut() {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Stream::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
-        }
+        Pin::new(&mut *self.inner.stream.borrow_mut()).poll_shutdown(cx)
     }
 }

@@ -9,7 +9,7 @@ use outrider_wire::{
 };
 
 use crate::{
-    call::{Fault, Kind, Reply, body::prefixed},
+    call::{Fault, Kind, Reply, Status, body::prefixed},
     link::{
         client::FAULT_TRAILER,
         upload::{PIECE, UploadError, send_pieces, wait_for_window},
@@ -61,26 +61,19 @@ fn status(code: Code, message: &str) -> HeaderMap {
 /// Sends the app's answer as `CallLocalStream` wants it: head and first piece in one message, more
 /// pieces as they come, then the status. A body that breaks ends with an error status, so that the
 /// caller can't take it for whole.
-pub(super) async fn stream(respond: &mut SendResponse<Bytes>, reply: Reply) -> Result<(), Fault> {
-    let Reply {
-        status: code,
-        fields,
-        mut body,
-    } = reply;
+pub(super) async fn stream(
+    respond: &mut SendResponse<Bytes>,
+    mut reply: Reply,
+) -> Result<(), Fault> {
+    let mut body = std::mem::take(&mut reply.body);
     let mut first = body
         .ready()
         .await
         .map_err(|error| Fault::new(Kind::PeerStatus(Code::Unknown), error.to_string()))?;
     let piece = first.split_to(first.len().min(PIECE));
     let payload = (!piece.is_empty()).then_some((0, &piece[..]));
-    let content_type = fields.get("content-type").unwrap_or_default();
-    let head = ResponseHead {
-        content_type: std::str::from_utf8(content_type).unwrap_or_default(),
-        canonical: false,
-        ..ResponseHead::new(i32::from(code), &fields)
-    };
-    let mut message = BytesMut::with_capacity(fields.text_len() + piece.len() + 512);
-    envelope::encode_response(&mut message, &head, payload)
+    let mut message = BytesMut::with_capacity(reply.fields.text_len() + piece.len() + 512);
+    envelope::encode_response(&mut message, &head(&reply), payload)
         .map_err(|error| Fault::new(Kind::PeerStatus(Code::Internal), error.to_string()))?;
     let mut headers = HeaderMap::with_capacity(1);
     headers.insert(header::CONTENT_TYPE, GRPC);
@@ -101,18 +94,31 @@ pub(super) async fn stream(respond: &mut SendResponse<Bytes>, reply: Reply) -> R
     Ok(())
 }
 
+fn head(reply: &Reply) -> ResponseHead<'_> {
+    let head = ResponseHead {
+        content_type: std::str::from_utf8(reply.content_type()).unwrap_or_default(),
+        canonical: false,
+        ..ResponseHead::new(reply.status.number(), &reply.fields)
+    };
+    match &reply.status {
+        Status::Http(_) => head,
+        Status::Grpc(end) => ResponseHead {
+            status_message: &end.status.message,
+            details: &end.status.details,
+            type_url: &end.type_url,
+            trailers: Some(&end.trailers),
+            ..head
+        },
+    }
+}
+
 /// Sends the app's answer in the unary form: one message with the whole body.
 pub(super) async fn unary(
     respond: &mut SendResponse<Bytes>,
-    reply: Reply,
+    mut reply: Reply,
     limit: usize,
 ) -> Result<(), Fault> {
-    let Reply {
-        status: code,
-        fields,
-        body,
-    } = reply;
-    let body = match body.collect(limit).await {
+    let body = match std::mem::take(&mut reply.body).collect(limit).await {
         Ok(body) => body,
         Err(Ok(_)) => {
             let text = format!("grpc: trying to send message larger than max ({limit})");
@@ -125,14 +131,8 @@ pub(super) async fn unary(
             ));
         }
     };
-    let content_type = fields.get("content-type").unwrap_or_default();
-    let head = ResponseHead {
-        content_type: std::str::from_utf8(content_type).unwrap_or_default(),
-        canonical: false,
-        ..ResponseHead::new(i32::from(code), &fields)
-    };
-    let mut message = BytesMut::with_capacity(fields.text_len() + body.len() + 512);
-    envelope::encode_unary_response(&mut message, &head, &body)
+    let mut message = BytesMut::with_capacity(reply.fields.text_len() + body.len() + 512);
+    envelope::encode_unary_response(&mut message, &head(&reply), &body)
         .map_err(|error| Fault::new(Kind::PeerStatus(Code::Internal), error.to_string()))?;
     let mut headers = HeaderMap::with_capacity(1);
     headers.insert(header::CONTENT_TYPE, GRPC);

@@ -1,216 +1,93 @@
 //! One connection from another sidecar, and the calls on it (contract `sidecar-protocol.md` 1–3).
 
-use std::{
-    cell::Cell,
-    future::{Future, poll_fn},
-    pin::Pin,
-    rc::Rc,
-    task::Poll,
-    time::Duration,
-};
+use std::rc::Rc;
 
 use bytes::Bytes;
-use h2::{
-    RecvStream,
-    server::{Connection, SendResponse},
-};
-use http::Request;
-use outrider_telemetry::log::scope;
+use h2::{RecvStream, server::SendResponse};
+use http::{HeaderMap, Request};
 use outrider_wire::grpc::{Code, parse_timeout};
-use tokio::{sync::watch, task::spawn_local, time::Sleep};
+use tokio::{
+    task::spawn_local,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     answer::{refuse, refuse_with},
-    streamed,
+    connection::{PEER_STREAMS, builder, serve_http2},
+    proxied, streamed,
 };
 use crate::{
     call::{Fault, Kind},
     io::Stream,
     lane::Lane,
-    link::{
-        io::Gathered,
-        pool::{CONNECTION_WINDOW, Keepalive, MAX_FRAME, STREAM_WINDOW},
-    },
+    link::io::Gathered,
+    reflection,
 };
-
-/// Calls under way on one connection. Peers open another connection well before this.
-const MAX_STREAMS: u32 = 1000;
-
-/// Largest header list: room for many large metadata values, none for a bomb.
-const MAX_HEADER_LIST: u32 = 4 * 1024 * 1024;
-
-/// Settings that every HTTP/2 server of a sidecar shares.
-pub(crate) fn builder() -> h2::server::Builder {
-    let mut builder = h2::server::Builder::new();
-    builder
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(MAX_FRAME)
-        .max_concurrent_streams(MAX_STREAMS)
-        // Callers that give up come in bursts, and their resets in one read with their calls.
-        .max_pending_accept_reset_streams(4 * MAX_STREAMS as usize)
-        .max_header_list_size(MAX_HEADER_LIST);
-    builder
-}
-
-/// How long a client may take over its HTTP/2 preface.
-const PREFACE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves one connection from a peer to its end.
 pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
-    serve_http2(&builder(), gathered, drain, |req, respond, open| {
-        let lane = Rc::clone(&lane);
-        spawn_local(async move {
-            handle(lane, req, respond).await;
-            drop(open);
-        });
-    })
+    serve_http2(
+        &builder(PEER_STREAMS),
+        gathered,
+        drain,
+        |req, respond, open| {
+            let lane = Rc::clone(&lane);
+            spawn_local(async move {
+                handle(lane, req, respond).await;
+                drop(open);
+            });
+        },
+    )
     .await;
-}
-
-/// Drives a served HTTP/2 connection: hands each request to `start`, writes once per wake-up,
-/// finishes politely when `drain` says so.
-pub(crate) async fn serve_http2(
-    builder: &h2::server::Builder,
-    gathered: Gathered,
-    mut drain: watch::Receiver<bool>,
-    mut start: impl FnMut(Request<RecvStream>, SendResponse<Bytes>, OpenStream),
-) {
-    let io = gathered.clone();
-    let mut handshake = std::pin::pin!(builder.handshake::<_, Bytes>(io));
-    // The server's SETTINGS leave at once, whatever the client sends: a TLS client that meets this
-    // port learns that it is plain.
-    let shaken = poll_fn(|cx| {
-        let polled = handshake.as_mut().poll(cx);
-        match gathered.poll_flush_now(cx) {
-            Poll::Ready(Err(_)) => Poll::Ready(None),
-            _ => polled.map(Result::ok),
-        }
-    });
-    let shaken = tokio::select! {
-        shaken = tokio::time::timeout(PREFACE_TIMEOUT, shaken) => shaken,
-        _ = drain.wait_for(|draining| *draining) => return,
-    };
-    let Ok(Some(mut connection)) = shaken else {
-        return;
-    };
-    let mut keepalive = Keepalive::new(connection.ping_pong(), gathered.clone());
-    let mut draining = std::pin::pin!(async move {
-        // An ended sender means that the process is going away.
-        let _ = drain.wait_for(|draining| *draining).await;
-    });
-    let open = Rc::<Cell<usize>>::default();
-    let mut drained: Option<Pin<Box<Sleep>>> = None;
-    let ended = poll_fn(|cx| {
-        if drained.is_none() && draining.as_mut().poll(cx).is_ready() {
-            drained = Some(Box::pin(tokio::time::sleep(GOAWAY_TIMEOUT)));
-            connection.graceful_shutdown();
-        }
-        loop {
-            match connection.poll_accept(cx) {
-                Poll::Ready(Some(Ok((req, respond)))) => {
-                    start(req, respond, OpenStream::new(&open));
-                }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.to_string())),
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending => break,
-            }
-        }
-        if let Poll::Ready(Err(error)) = gathered.poll_flush_now(cx) {
-            return Poll::Ready(Err(error.to_string()));
-        }
-        // A client that does not take part in the farewell is left when nothing is open any more.
-        if let Some(limit) = &mut drained
-            && limit.as_mut().poll(cx).is_ready()
-            && open.get() == 0
-        {
-            return Poll::Ready(Ok(()));
-        }
-        match keepalive.poll(cx, false) {
-            Poll::Ready(why) => Poll::Ready(Err(why.to_owned())),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await;
-    finish(connection, &gathered).await;
-    if let Err(why) = ended {
-        tracing::debug!(target: scope::RUNTIME_GRPC_INTERNAL, "HTTP/2 connection ended: {why}");
-    }
-}
-
-/// How long a drained connection without calls waits for its client to say good-bye.
-const GOAWAY_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Counts a call as open on its connection until dropped.
-pub(crate) struct OpenStream(Rc<Cell<usize>>);
-
-impl OpenStream {
-    fn new(open: &Rc<Cell<usize>>) -> Self {
-        open.set(open.get() + 1);
-        Self(Rc::clone(open))
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
-    }
-}
-
-/// Writes what is left, a GOAWAY for example, but not for ever.
-async fn finish(connection: Connection<Gathered, Bytes>, gathered: &Gathered) {
-    drop(connection);
-    let flush = poll_fn(|cx| gathered.poll_flush_now(cx));
-    let _ = tokio::time::timeout(Duration::from_secs(1), flush).await;
 }
 
 /// One call.
 async fn handle(lane: Rc<Lane>, req: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
     let _in_flight = lane.shared.in_flight.begin();
-    let (head, body) = req.into_parts();
-    let timeout = match head
-        .headers
-        .get("grpc-timeout")
-        .map(|v| parse_timeout(v.as_bytes()))
-    {
-        None => None,
-        Some(Ok(timeout)) => Some(timeout),
-        Some(Err(error)) => {
-            return refuse_with(&mut respond, Code::Internal, &error.to_string());
-        }
+    let timeout = req.headers().get("grpc-timeout");
+    let timeout = match timeout.map(|v| parse_timeout(v.as_bytes())).transpose() {
+        Ok(timeout) => timeout,
+        Err(error) => return refuse_with(&mut respond, Code::Internal, &error.to_string()),
     };
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let path = req.uri().path();
+    let is_streamed = path == streamed::STREAM_PATH;
+    if !is_streamed && path != streamed::UNARY_PATH {
+        return match path.strip_prefix(METHODS) {
+            Some(method) => refuse(&mut respond, &unknown(method)),
+            None if reflection::is_asked(path) => {
+                let (recv, headers) = (req.into_body(), HeaderMap::new());
+                reflection::serve(SERVICE, recv, &mut respond, headers).await;
+            }
+            None => proxied::serve(&lane, req, respond, deadline).await,
+        };
+    }
+    let body = req.into_body();
     let work = async {
-        match head.uri.path() {
-            streamed::STREAM_PATH => streamed::stream(&lane, body, &mut respond).await,
-            streamed::UNARY_PATH => streamed::unary(&lane, body, &mut respond).await,
-            path => Err(unknown(path)),
+        match is_streamed {
+            true => streamed::stream(&lane, body, &mut respond, deadline).await,
+            false => streamed::unary(&lane, body, &mut respond, deadline).await,
         }
     };
-    let result = match timeout {
+    let result = match deadline {
         None => work.await,
-        Some(timeout) => tokio::time::timeout(timeout, work)
-            .await
-            .unwrap_or_else(|_| {
-                Err(Fault::new(
-                    Kind::DeadlineExceeded,
-                    "context deadline exceeded",
-                ))
-            }),
+        Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| {
+            let text = "context deadline exceeded";
+            Err(Fault::new(Kind::DeadlineExceeded, text))
+        }),
     };
     if let Err(fault) = result {
         refuse(&mut respond, &fault);
     }
 }
 
-/// What no sidecar of this kind serves. Actor methods are registered with their peers, so they get
-/// a clean answer; anything else would be proxied gRPC.
-fn unknown(path: &str) -> Fault {
-    let service = "/dapr.proto.internals.v1.ServiceInvocation/";
-    let text = match path.strip_prefix(service) {
-        Some(method) => format!("method {method} not implemented"),
-        None => format!("gRPC proxying is not available: {path}"),
-    };
+const SERVICE: &str = "dapr.proto.internals.v1.ServiceInvocation";
+const METHODS: &str = "/dapr.proto.internals.v1.ServiceInvocation/";
+
+/// Methods of actors are registered with peers, so they get a clean answer.
+fn unknown(method: &str) -> Fault {
+    let text = format!("method {method} not implemented");
     Fault::new(Kind::PeerStatus(Code::Unimplemented), text)
 }

@@ -11,13 +11,15 @@ use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use outrider_core::path::normalize_method;
 use outrider_wire::{
-    envelope::{self, RequestMessage, RequestParts, Verb},
+    envelope::{self, RequestMessage, RequestParts},
     grpc::{Code, FrameError},
 };
 
+use tokio::time::Instant as Deadline;
+
 use super::answer;
 use crate::{
-    call::{Body, BodyError, BodyStream, Fault, Kind, Reply},
+    call::{Body, BodyError, BodyStream, Fault, Kind, Reply, Status},
     inbound::{Arrival, TIMING, deliver, push_timing},
     lane::Lane,
     link::message::{MessageError, Messages, Sequence},
@@ -34,6 +36,7 @@ pub(super) async fn stream(
     lane: &Lane,
     body: RecvStream,
     respond: &mut SendResponse<Bytes>,
+    deadline: Option<Deadline>,
 ) -> Result<(), Fault> {
     lane.needs_app()?;
     let mut messages = Messages::new(body, lane.shared.limits.message);
@@ -43,17 +46,21 @@ pub(super) async fn stream(
         None => return Err(Fault::new(Kind::PeerStatus(Code::Unknown), "EOF")),
     };
     let RequestMessage { head, payload } = first;
-    let parts = match head {
+    let mut parts = match head {
         Some(parts) if parts.has_metadata && parts.has_message => parts,
         _ => return Err(Fault::new(Kind::PeerStatus(Code::InvalidArgument), MISSING)),
     };
+    if !parts.data_value.is_empty() {
+        // The body travels as payload; one that does not is left out with what is said of it.
+        parts.type_url.clear();
+    }
     let mut body = RequestBody::new(messages);
     let first = payload.map(|payload| body.seq.check(payload)).transpose();
     let first = first
         .map_err(|error| Fault::new(Kind::BadBody, error.to_string()))?
         .unwrap_or_default();
     let body = body.into_body(first).await;
-    let work = pin!(invoke(lane, &parts, body));
+    let work = pin!(invoke(lane, &parts, body, deadline));
     let reply = unless_reset(respond, work).await?;
     answer::stream(respond, reply).await
 }
@@ -63,6 +70,7 @@ pub(super) async fn unary(
     lane: &Lane,
     body: RecvStream,
     respond: &mut SendResponse<Bytes>,
+    deadline: Option<Deadline>,
 ) -> Result<(), Fault> {
     lane.needs_app()?;
     let mut messages = Messages::new(body, lane.shared.limits.message);
@@ -77,13 +85,18 @@ pub(super) async fn unary(
         return Err(Fault::new(Kind::PeerStatus(Code::InvalidArgument), text));
     }
     let body = Body::whole(parts.data_value.clone());
-    let work = pin!(invoke(lane, &parts, body));
+    let work = pin!(invoke(lane, &parts, body, deadline));
     let reply = unless_reset(respond, work).await?;
     answer::unary(respond, reply, lane.shared.limits.message).await
 }
 
 /// Checks the call and hands it to the app.
-async fn invoke(lane: &Lane, parts: &RequestParts, body: Body) -> Result<Reply, Fault> {
+async fn invoke(
+    lane: &Lane,
+    parts: &RequestParts,
+    body: Body,
+    deadline: Option<Deadline>,
+) -> Result<Reply, Fault> {
     let method = normalize_method(&parts.method)
         .map_err(|error| Fault::new(Kind::InvalidMethod, format!("invalid method: {error}")))?;
     let caller = parts.fields.get("dapr-caller-app-id");
@@ -95,39 +108,34 @@ async fn invoke(lane: &Lane, parts: &RequestParts, body: Body) -> Result<Reply, 
         );
         return Err(Fault::new(Kind::PeerStatus(Code::Internal), text));
     }
-    if !parts.has_http_extension {
-        let text = "rpc error: code = InvalidArgument desc = missing HTTP extension field";
-        return Err(Fault::new(Kind::BadField, text));
-    }
-    let verb = Verb::from_i32(parts.verb).unwrap_or_default();
-    let content_type = if parts.type_url.is_empty() {
-        parts.content_type.as_str()
-    } else {
-        "application/x-protobuf"
-    };
     let arrival = Arrival {
         method: &method,
-        verb,
+        verb: parts.verb,
         query: &parts.query,
-        content_type: content_type.as_bytes(),
+        has_extension: parts.has_http_extension,
+        content_type: parts.content_type.as_bytes(),
+        type_url: &parts.type_url,
         fields: &parts.fields,
         length: None,
         body,
+        deadline,
     };
     let started = Instant::now();
     let mut reply = deliver(lane, arrival).await;
     if let (Ok(reply), true) = (&mut reply, parts.fields.contains(TIMING)) {
         push_timing(&mut reply.fields, "app", started.elapsed());
     }
-    lane.metrics
-        .answered(&seen, reply.as_ref().map_or(0, |reply| reply.status));
+    lane.metrics.answered(
+        &seen,
+        reply.as_ref().map_or(0, |reply| reply.status.number()),
+    );
     let reply = reply?;
     let events = parts.fields.get("accept").is_some_and(|accept| {
         accept
             .trim_ascii()
             .eq_ignore_ascii_case(b"text/event-stream")
     });
-    if events && !(200..300).contains(&reply.status) {
+    if events && matches!(reply.status, Status::Http(_)) && !reply.status.is_http_success() {
         // Pinned by the reference's suite, status and body of the app notwithstanding.
         return Err(Fault::new(
             Kind::AppBroken,

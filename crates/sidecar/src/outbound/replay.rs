@@ -15,7 +15,7 @@ use crate::call::{Body, BodyError, BodyStream};
 const CAP: usize = 64 * 1024;
 
 /// The body of a call, as often as it is needed and can be had.
-pub(super) struct Replay {
+pub(crate) struct Replay {
     kept: Kept,
 }
 
@@ -37,7 +37,7 @@ struct Recorded {
 impl Replay {
     /// Keeps `body` for another attempt. One of unknown length is handed on as it comes and never
     /// kept (contract `http-api.md` 8.1).
-    pub(super) fn new(body: Body, unsized_body: bool) -> Self {
+    pub(crate) fn new(body: Body, unsized_body: bool) -> Self {
         let kept = match body {
             Body::Empty => Kept::Whole(Bytes::new()),
             Body::Whole(bytes) => Kept::Whole(bytes),
@@ -53,7 +53,7 @@ impl Replay {
     }
 
     /// The body for the next attempt, from its start.
-    pub(super) fn body(&self) -> Body {
+    pub(crate) fn body(&self) -> Body {
         match &self.kept {
             Kept::Whole(bytes) => Body::whole(bytes.clone()),
             Kept::Stream(recorded) => Body::Stream(Box::new(Replayed {
@@ -64,12 +64,23 @@ impl Replay {
     }
 
     /// True if another attempt will have the whole body, whatever the next one takes of it.
-    pub(super) fn is_certain(&self) -> bool {
+    pub(crate) fn is_certain(&self) -> bool {
         matches!(self.kept, Kept::Whole(_))
     }
 
+    /// There will be no other attempt: nothing more is kept.
+    pub(crate) fn forget(&self) {
+        if let Kept::Stream(recorded) = &self.kept {
+            let mut recorded = recorded.borrow_mut();
+            recorded.cap = 0;
+            recorded.spent = true;
+            // What was recorded has been taken by the attempt that goes on.
+            recorded.pieces = Vec::new();
+        }
+    }
+
     /// True if another attempt would have the whole body.
-    pub(super) fn is_possible(&self) -> bool {
+    pub(crate) fn is_possible(&self) -> bool {
         match &self.kept {
             Kept::Whole(_) => true,
             Kept::Stream(recorded) => !recorded.borrow().spent,

@@ -14,7 +14,7 @@ use super::LOOKUP_LIMIT;
 use crate::{
     call::{Fault, Kind, Target},
     lane::Lane,
-    link::pool::Peer,
+    link::pool::Group,
     metrics::TargetHandles,
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Route {
     instances: RefCell<Arc<Instances>>,
     /// Generation of the table that `instances` was read from.
     generation: Cell<u64>,
-    peers: RefCell<Vec<(Arc<Instance>, Rc<Peer>)>>,
+    peers: RefCell<Vec<(Arc<Instance>, Rc<Group>)>>,
     metrics: Option<TargetHandles>,
 }
 
@@ -79,6 +79,11 @@ impl Routes {
 }
 
 impl Route {
+    /// Who is called.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// True if the target still has instances; refreshes them if the table has changed.
     fn is_live(&self, lane: &Lane) -> bool {
         let generation = lane.shared.table.generation();
@@ -107,7 +112,7 @@ impl Route {
     }
 
     /// The connections to one of the instances.
-    pub(crate) fn peer(&self, lane: &Lane, instance: &Arc<Instance>) -> Rc<Peer> {
+    pub(crate) fn peer(&self, lane: &Lane, instance: &Arc<Instance>) -> Rc<Group> {
         let mut peers = self.peers.borrow_mut();
         if let Some((_, peer)) = peers.iter().find(|(known, _)| Arc::ptr_eq(known, instance)) {
             return Rc::clone(peer);
@@ -127,7 +132,7 @@ impl Route {
     }
 
     /// Records an answer.
-    pub(crate) fn received(&self, status: u16, streaming: bool, took: std::time::Duration) {
+    pub(crate) fn received(&self, status: i32, streaming: bool, took: std::time::Duration) {
         if let Some(metrics) = &self.metrics {
             metrics.received(status, streaming, took);
         }

@@ -1,4 +1,5 @@
 //! The kit against itself: raw apps and raw clients, and processes that only look like sidecars.
 
 mod app;
+mod grpc;
 mod process;

@@ -42,6 +42,7 @@ pub(super) fn read(shared: &Shared) -> runtime::GetMetadataResponse {
         enabled_features: plan.features.clone(),
         actor_runtime: Some(actors(app_found)),
         workflows: Some(runtime::MetadataWorkflows::default()),
+        ..runtime::GetMetadataResponse::default()
     }
 }
 
@@ -78,6 +79,7 @@ fn actors(app_found: bool) -> runtime::ActorRuntime {
     let status = if app_found { Disabled } else { Initializing };
     runtime::ActorRuntime {
         runtime_status: status.into(),
+        active_actors: Vec::new(),
         host_ready: false,
         placement: if app_found {
             "placement: disconnected".to_owned()

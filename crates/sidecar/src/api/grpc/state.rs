@@ -3,9 +3,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use h2::{RecvStream, server::SendResponse};
-use http::Request;
 use outrider_core::go_json::{Decoder, check_whole};
 use outrider_state::{Delete, Get, Item, Metadata, Operation, Options, Set, Value};
 use outrider_wire::{
@@ -13,30 +10,26 @@ use outrider_wire::{
     grpc::Code,
 };
 
-use super::{Status, unary::serve};
+use super::{
+    Status,
+    unary::{Asked, serve},
+};
 use crate::{
     lane::Lane,
     metrics::{Category, ErrorCode},
     state::{Fault, Kind, State, fault::Detail, time_text},
 };
 
-/// Serves the state methods; gives the call back if it is none of them.
-pub(super) async fn state(
-    lane: &Lane,
-    method: &str,
-    req: Request<RecvStream>,
-    respond: SendResponse<Bytes>,
-) {
+/// Serves the state methods. Returns the code.
+pub(super) async fn state(lane: &Lane, method: &str, asked: Asked) -> i32 {
     match method {
-        "GetState" => serve(lane, req, respond, async |q| get(lane, q).await).await,
-        "GetBulkState" => serve(lane, req, respond, async |q| get_bulk(lane, q).await).await,
-        "SaveState" => serve(lane, req, respond, async |q| save(lane, q).await).await,
-        "DeleteState" => serve(lane, req, respond, async |q| delete(lane, q).await).await,
-        "DeleteBulkState" => serve(lane, req, respond, async |q| delete_bulk(lane, q).await).await,
-        "ExecuteStateTransaction" => {
-            serve(lane, req, respond, async |q| transact(lane, q).await).await;
-        }
-        _ => serve(lane, req, respond, async |q| query(lane, q)).await,
+        "GetState" => serve(lane, asked, async |q| get(lane, q).await).await,
+        "GetBulkState" => serve(lane, asked, async |q| get_bulk(lane, q).await).await,
+        "SaveState" => serve(lane, asked, async |q| save(lane, q).await).await,
+        "DeleteState" => serve(lane, asked, async |q| delete(lane, q).await).await,
+        "DeleteBulkState" => serve(lane, asked, async |q| delete_bulk(lane, q).await).await,
+        "ExecuteStateTransaction" => serve(lane, asked, async |q| transact(lane, q).await).await,
+        _ => serve(lane, asked, async |q| query(lane, q)).await,
     }
 }
 
@@ -308,6 +301,7 @@ fn bad_request(fault: &Fault) -> google::rpc::BadRequest {
         field_violations: vec![google::rpc::bad_request::FieldViolation {
             field: fault.key.clone().unwrap_or_default(),
             description: fault.message.clone(),
+            ..google::rpc::bad_request::FieldViolation::default()
         }],
     }
 }

@@ -1,32 +1,14 @@
-//! A gRPC status with its details, and how it ends a call.
+//! How a gRPC status ends a call of the API, and the details that go with it.
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Response, header};
-use outrider_core::base64;
-use outrider_wire::{
-    r#gen::{google, internals},
-    grpc::{Code, encode_message},
-};
+use outrider_wire::r#gen::google;
 use prost::Message;
 
-/// What a call ended with, other than an answer.
-#[derive(Clone, Debug)]
-pub(super) struct Status {
-    code: Code,
-    message: String,
-    details: Vec<google::protobuf::Any>,
-}
+pub(super) use crate::call::grpc::GrpcStatus as Status;
 
 impl Status {
-    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            details: Vec::new(),
-        }
-    }
-
     /// Adds an `ErrorInfo` as the reference makes it.
     pub(super) fn with_info(self, reason: &str, status: u16, message: &str) -> Self {
         let metadata = [
@@ -52,11 +34,6 @@ impl Status {
         self
     }
 
-    /// Ends a call that has not been answered yet.
-    pub(super) fn send(&self, respond: &mut SendResponse<Bytes>) {
-        self.send_with(respond, HeaderMap::new());
-    }
-
     /// Ends a call that has not been answered yet; `headers` go with the status.
     pub(super) fn send_with(&self, respond: &mut SendResponse<Bytes>, headers: HeaderMap) {
         let mut rsp = Response::new(());
@@ -69,27 +46,5 @@ impl Status {
         self.write(headers);
         // Failing means that the client has gone.
         let _ = respond.send_response(rsp, true);
-    }
-
-    /// The trailers of this status.
-    pub(super) fn write(&self, trailers: &mut HeaderMap) {
-        trailers.insert("grpc-status", HeaderValue::from(self.code.number()));
-        if let Ok(message) = HeaderValue::from_str(&encode_message(&self.message))
-            && !self.message.is_empty()
-        {
-            trailers.insert("grpc-message", message);
-        }
-        if !self.details.is_empty() {
-            // google.rpc.Status has the shape of the internal one.
-            let status = internals::Status {
-                code: self.code.number(),
-                message: self.message.clone(),
-                details: self.details.clone(),
-            };
-            let text = base64::encode_unpadded(&status.encode_to_vec());
-            if let Ok(text) = HeaderValue::from_str(&text) {
-                trailers.insert("grpc-status-details-bin", text);
-            }
-        }
     }
 }

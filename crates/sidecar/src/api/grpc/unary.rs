@@ -8,9 +8,10 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use h2::{RecvStream, server::SendResponse};
-use http::{HeaderMap, HeaderValue, Request, Response, header};
-use outrider_wire::grpc::{Code, FrameError, parse_timeout};
+use http::{HeaderMap, HeaderValue, Request, Response, header, request::Parts};
+use outrider_wire::grpc::{Code, FrameError, frame, parse_timeout};
 use prost::{DecodeError, Message};
+use tokio::time::Instant;
 
 use super::Status;
 use crate::{
@@ -21,54 +22,107 @@ use crate::{
     },
 };
 
-/// Serves one call whose handler needs the message and nothing else of the request.
-pub(super) async fn serve<Q, A, F>(
-    lane: &Lane,
-    req: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-    handle: impl FnOnce(Q) -> F,
-) where
+/// A call that waits for its answer.
+pub(super) struct Asked {
+    /// The request.
+    pub req: Request<RecvStream>,
+    /// Where the answer goes.
+    pub respond: SendResponse<Bytes>,
+    /// Headers of any answer.
+    pub echo: HeaderMap,
+}
+
+/// How a call ends.
+#[derive(Default)]
+pub(super) struct Ended {
+    /// Initial metadata.
+    pub headers: HeaderMap,
+    /// The answer, if the status is OK.
+    pub message: Bytes,
+    /// Trailing metadata.
+    pub trailers: HeaderMap,
+    /// The status.
+    pub status: Status,
+}
+
+impl From<Status> for Ended {
+    fn from(status: Status) -> Self {
+        Self {
+            status,
+            ..Self::default()
+        }
+    }
+}
+
+impl Asked {
+    /// Serves the call: `handle` sees head and body and says how it ends. Returns the code.
+    pub(super) async fn answer<F>(mut self, handle: impl FnOnce(Parts, RecvStream) -> F) -> i32
+    where
+        F: Future<Output = Ended>,
+    {
+        let (parts, recv) = self.req.into_parts();
+        match unless_reset(&mut self.respond, handle(parts, recv)).await {
+            Some(mut ended) => {
+                ended.headers.extend(self.echo);
+                let code = ended.status.code;
+                send(&mut self.respond, ended).await;
+                code
+            }
+            None => Code::Canceled.number(),
+        }
+    }
+
+    /// Ends the call. Returns the code.
+    pub(super) fn refuse(mut self, status: &Status) -> i32 {
+        status.send_with(&mut self.respond, self.echo);
+        status.code
+    }
+}
+
+/// Serves one call whose handler needs the message and nothing else of the request. Returns the
+/// code it ended with.
+pub(super) async fn serve<Q, A, F>(lane: &Lane, asked: Asked, handle: impl FnOnce(Q) -> F) -> i32
+where
     Q: Message + Default,
     A: Message,
     F: Future<Output = Result<A, Status>>,
 {
-    let (parts, recv) = req.into_parts();
-    let work = async {
-        let message = read(lane, &parts.headers, recv).await?;
-        let answer = handle(message).await?;
-        check_length(lane, answer.encoded_len())?;
-        Ok(answer)
-    };
-    let work = async {
-        match deadline(&parts.headers) {
+    let work = async |parts: Parts, recv| {
+        let work = async {
+            let message = read(lane, &parts.headers, recv).await?;
+            let answer = handle(message).await?;
+            check_length(lane, answer.encoded_len())?;
+            Ok(answer)
+        };
+        let done = match deadline(&parts.headers) {
             None => work.await,
-            Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-                let text = "context deadline exceeded";
-                Err(Status::new(Code::DeadlineExceeded, text))
-            }),
+            Some(limit) => tokio::time::timeout_at(limit, work)
+                .await
+                .unwrap_or_else(|_| {
+                    let text = "context deadline exceeded";
+                    Err(Status::new(Code::DeadlineExceeded, text))
+                }),
+        };
+        match done {
+            Ok(message) => Ended {
+                message: message.encode_to_vec().into(),
+                ..Ended::default()
+            },
+            Err(status) => status.into(),
         }
     };
-    match unless_reset(&mut respond, work).await {
-        Some(Ok(message)) => {
-            answer(
-                &mut respond,
-                HeaderMap::new(),
-                message.encode_to_vec().into(),
-            )
-            .await;
-        }
-        Some(Err(status)) => status.send(&mut respond),
-        None => {}
-    }
+    asked.answer(work).await
 }
 
-fn deadline(headers: &HeaderMap) -> Option<std::time::Duration> {
+/// When the client gives up.
+pub(super) fn deadline(headers: &HeaderMap) -> Option<Instant> {
     let value = headers.get("grpc-timeout")?;
-    parse_timeout(value.as_bytes()).ok()
+    let timeout = parse_timeout(value.as_bytes()).ok()?;
+    Some(Instant::now() + timeout)
 }
 
 /// What `work` comes to; none if the client gives up first, which drops it.
-pub(super) async fn unless_reset<T>(
+async fn unless_reset<T>(
     respond: &mut SendResponse<Bytes>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
@@ -138,26 +192,41 @@ fn unreadable(error: FrameError, headers: &HeaderMap) -> Status {
     Status::new(code, error.to_string())
 }
 
-/// Answers with a message and the status OK.
-pub(super) async fn answer(respond: &mut SendResponse<Bytes>, headers: HeaderMap, message: Bytes) {
+/// Sends head, message and status in one go. Clients tell initial metadata from trailing by the
+/// frame, so an error has a head of its own if there is any of it.
+async fn send(respond: &mut SendResponse<Bytes>, ended: Ended) {
+    let Ended {
+        headers,
+        message,
+        mut trailers,
+        status,
+    } = ended;
+    if !status.is_ok() && headers.is_empty() {
+        return status.send_with(respond, trailers);
+    }
     let mut rsp = Response::new(());
     *rsp.headers_mut() = headers;
     rsp.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/grpc"),
     );
+    // Failing means that the client has gone, here and below.
     let Ok(mut send) = respond.send_response(rsp, false) else {
         return;
     };
-    let mut framed = BytesMut::with_capacity(message.len() + 5);
-    let Some(prefix) = outrider_wire::grpc::frame::prefix(message.len()) else {
-        return;
-    };
-    framed.extend_from_slice(&prefix);
-    framed.extend_from_slice(&message);
-    let mut trailers = HeaderMap::new();
-    Status::new(Code::Ok, "").write(&mut trailers);
-    if wait_for_window(&mut send).await.is_ok() && send.send_data(framed.freeze(), false).is_ok() {
-        let _ = send.send_trailers(trailers);
+    if status.is_ok() {
+        let Some(prefix) = frame::prefix(message.len()) else {
+            return;
+        };
+        let mut framed = BytesMut::with_capacity(message.len() + prefix.len());
+        framed.extend_from_slice(&prefix);
+        framed.extend_from_slice(&message);
+        if wait_for_window(&mut send).await.is_err()
+            || send.send_data(framed.freeze(), false).is_err()
+        {
+            return;
+        }
     }
+    status.write(&mut trailers);
+    let _ = send.send_trailers(trailers);
 }

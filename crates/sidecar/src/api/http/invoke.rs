@@ -11,7 +11,10 @@ use outrider_wire::{Fields, envelope::Verb, http1::Framing};
 
 use super::{Answer, Asked, record::Record};
 use crate::{
-    call::{Body, BodyError, Call, Fault, Kind, Reply, Target, body::prefixed, fault::FAILED_CALL},
+    call::{
+        Body, BodyError, Call, Fault, Kind, Reply, Status, Target, body::prefixed,
+        fault::FAILED_CALL, grpc::as_http, request::relayed,
+    },
     http1::Sizing,
     inbound::{TIMING, push_timing},
     lane::Lane,
@@ -32,16 +35,23 @@ pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -
     record.target(&shown);
     let unsized_body = call.unsized_body;
     let timed = call.fields.contains(TIMING);
-    let head = call.verb == Verb::Head;
+    let head = call.verb == Verb::Head.number();
+    let events = call.wants_events();
     let app_id = call.target.app_id.clone();
     let mut outcome = Outcome::default();
     match outbound::invoke(lane, call, &mut outcome).await {
-        Ok(mut reply) => {
+        Ok(reply) => {
+            let of_grpc_app = matches!(reply.status, Status::Grpc(_));
+            let mut reply = as_http(reply);
+            reply.fields = relayed(&reply);
+            if events && outcome.instance.is_some() && reply.status.is_http_success() {
+                of_events(&mut reply.fields);
+            }
             if timed {
                 push_timing(&mut reply.fields, "link", outcome.took);
                 push_timing(&mut reply.fields, "sidecar", record.elapsed());
             }
-            match relay(reply, unsized_body, head).await {
+            match relay(reply, unsized_body || of_grpc_app, head).await {
                 Ok(answer) => answer,
                 Err(error) => {
                     // Nothing has been sent yet, so what happened can still be told.
@@ -90,7 +100,7 @@ fn read(lane: &Lane, asked: Asked) -> Result<(String, Call), (String, Fault)> {
     let call = Call {
         target,
         method,
-        verb,
+        verb: verb.number(),
         query: asked.query,
         fields,
         body: asked.req.body,
@@ -142,20 +152,33 @@ fn basic_target(value: &[u8]) -> Option<String> {
     (named && !password.contains(':')).then(|| password.to_owned())
 }
 
-/// The answer of the app as the client gets it; an error if its body has broken already.
-async fn relay(reply: Reply, unsized_body: bool, head: bool) -> Result<Answer, BodyError> {
+/// The fields of an event stream from a peer (contract `sidecar-protocol.md` 6).
+fn of_events(fields: &mut Fields) {
+    fields.set(b"Content-Type", b"text/event-stream");
+    fields.set(b"Cache-Control", b"no-cache");
+    fields.set(b"Connection", b"keep-alive");
+}
+
+/// The answer of the app as the client gets it; an error if its body has broken already. One that
+/// is `streamed` is never collected, whatever its status.
+async fn relay(reply: Reply, streamed: bool, head: bool) -> Result<Answer, BodyError> {
     let Reply {
         status,
         mut fields,
         body,
     } = reply;
+    let status = match status {
+        Status::Http(status) => status,
+        // Turned into HTTP's before.
+        Status::Grpc(_) => 500,
+    };
     let success = (200..400).contains(&status);
     // An answer that says "as you have it" describes no body (Go's server drops the type there).
     if status == 304 || fields.get("content-type").is_some_and(<[u8]>::is_empty) {
         fields.remove("content-type");
     }
     let has_type = status == 304 || fields.contains("content-type");
-    if success || unsized_body {
+    if success || streamed {
         // What is encoded does not show what it is.
         let sniffs = !has_type && !head && !fields.contains("content-encoding");
         let body = if sniffs {

@@ -7,22 +7,20 @@ use std::{
 
 use bytes::Bytes;
 use outrider_wire::{
-    Fields,
     envelope::{self, DecodeError, ResponseParts},
     grpc::Code,
     http1::MAX_FIELDS,
 };
 
 use super::Exchange;
-use crate::call::{Body, BodyError, BodyStream, Call, Fault, Kind, Reply, request::relayed};
+use crate::call::{
+    Body, BodyError, BodyStream, Fault, Kind, Reply, Status,
+    grpc::{GrpcEnd, GrpcStatus},
+};
 use crate::link::message::Sequence;
 
 /// Reads the first message and, if it has already come, the end.
-pub(super) async fn assemble(
-    mut exchange: Exchange,
-    first: Bytes,
-    call: &Call,
-) -> Result<Reply, Fault> {
+pub(super) async fn assemble(mut exchange: Exchange, first: Bytes) -> Result<Reply, Fault> {
     let message = envelope::decode_response(&first).map_err(|error| undecodable(&error))?;
     let parts = match message.head {
         Some(parts) if parts.has_status => parts,
@@ -55,11 +53,11 @@ pub(super) async fn assemble(
             seq,
         })),
     };
-    reply(&parts, body, call)
+    reply(parts, body)
 }
 
 /// A reply in the unary form.
-pub(super) fn from_unary(parts: ResponseParts, call: &Call) -> Result<Reply, Fault> {
+pub(super) fn from_unary(parts: ResponseParts) -> Result<Reply, Fault> {
     if !parts.has_status {
         return Err(Fault::new(
             Kind::PeerProtocol,
@@ -67,7 +65,7 @@ pub(super) fn from_unary(parts: ResponseParts, call: &Call) -> Result<Reply, Fau
         ));
     }
     let body = Body::whole(parts.data_value.clone());
-    reply(&parts, body, call)
+    reply(parts, body)
 }
 
 pub(super) fn undecodable(error: &DecodeError) -> Fault {
@@ -75,56 +73,48 @@ pub(super) fn undecodable(error: &DecodeError) -> Fault {
     Fault::new(Kind::PeerStatus(Code::Internal), text)
 }
 
-fn reply(parts: &ResponseParts, body: Body, call: &Call) -> Result<Reply, Fault> {
-    if parts.fields.len() > MAX_FIELDS {
+fn reply(parts: ResponseParts, body: Body) -> Result<Reply, Fault> {
+    if parts.fields.len() + parts.trailers.len() > MAX_FIELDS {
         let text = format!("the peer answered with more than {MAX_FIELDS} header fields");
         return Err(Fault::new(Kind::PeerProtocol, text));
     }
-    let mut fields = relayed(&parts.fields, parts.content_type.as_bytes());
     let status = match u16::try_from(parts.status) {
         Ok(status @ (101 | 200..=999)) => status,
         Ok(status @ 100..=199) => {
             let text = format!("the peer answered with the interim status {status}");
             return Err(Fault::new(Kind::PeerProtocol, text));
         }
-        // Status 0 with an event stream means 2xx (contract `sidecar-protocol.md` 6).
-        Ok(0) => 200,
-        _ => return Ok(grpc_status_reply(parts, fields)),
+        // Of an event stream, 0 means 2xx (contract `sidecar-protocol.md` 6).
+        Ok(0) if !parts.has_message => 200,
+        _ => return Ok(from_grpc_app(parts, body)),
     };
-    if call.wants_events() && (200..300).contains(&status) {
-        fields.set(b"Content-Type", b"text/event-stream");
-        fields.set(b"Cache-Control", b"no-cache");
-        fields.set(b"Connection", b"keep-alive");
+    let mut fields = parts.fields;
+    // The message's own word counts, and it is that of the header almost always.
+    let content_type = parts.content_type.as_bytes();
+    if fields.get("content-type").unwrap_or_default() != content_type {
+        fields.set(b"Content-Type", content_type);
     }
     Ok(Reply {
-        status,
+        status: Status::Http(status),
         fields,
         body,
     })
 }
 
-/// A gRPC app's error as HTTP (contract `http-api.md` 10).
-fn grpc_status_reply(parts: &ResponseParts, fields: Fields) -> Reply {
-    let status = match Code::from_i32(parts.status) {
-        Some(Code::NotFound) => 404,
-        Some(Code::InvalidArgument | Code::FailedPrecondition | Code::OutOfRange) => 400,
-        Some(Code::Unavailable) => 503,
-        Some(Code::ResourceExhausted) => 429,
-        Some(Code::Unauthenticated) => 401,
-        Some(Code::Canceled) => 408,
-        Some(Code::DeadlineExceeded) => 504,
-        Some(Code::Unimplemented) => 501,
-        Some(Code::AlreadyExists | Code::Aborted) => 409,
-        Some(Code::PermissionDenied) => 403,
-        _ => 500,
-    };
-    let mut body = format!("{{\"code\":{},\"message\":", parts.status);
-    body.push_str(&serde_json::Value::from(parts.status_message.as_str()).to_string());
-    body.push('}');
+fn from_grpc_app(parts: ResponseParts, body: Body) -> Reply {
     Reply {
-        status,
-        fields,
-        body: Body::whole(body.into()),
+        status: Status::Grpc(Box::new(GrpcEnd {
+            status: GrpcStatus {
+                code: parts.status,
+                message: parts.status_message,
+                details: parts.details,
+            },
+            trailers: parts.trailers,
+            content_type: parts.content_type,
+            type_url: parts.type_url,
+        })),
+        fields: parts.fields,
+        body,
     }
 }
 

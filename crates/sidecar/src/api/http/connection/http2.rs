@@ -21,7 +21,7 @@ use crate::{
     http1::{Handler, Request, Response, Sent},
     io::Stream,
     link::{io::Gathered, upload::wait_beside},
-    listen::server::serve_http2,
+    listen::connection::serve_http2,
 };
 
 /// What HTTP/1.1 heads may have more than HTTP/2 header lists (contract `http-api.md` 1).
@@ -37,7 +37,7 @@ pub(super) async fn serve(api: Api, stream: Stream, early: Vec<u8>, upgraded: Op
     let mut builder = h2::server::Builder::new();
     builder
         .initial_window_size(1024 * 1024)
-        .initial_connection_window_size(crate::link::pool::CONNECTION_WINDOW)
+        .initial_connection_window_size(crate::link::connection::CONNECTION_WINDOW)
         .max_frame_size(1024 * 1024)
         .max_concurrent_streams(250)
         .max_pending_accept_reset_streams(1000)

@@ -1,0 +1,179 @@
+//! What is passed on of a request.
+
+use std::{borrow::Cow, rc::Rc};
+
+use h2::RecvStream;
+use http::{HeaderMap, HeaderValue, Response, header, uri};
+use outrider_core::ids::AppId;
+use outrider_wire::grpc::Code;
+use tokio::time::Instant;
+
+use super::Asked;
+use crate::{
+    app_channel::grpc::{BodySource, request},
+    call::{Body, Fault, Kind, Target},
+    lane::Lane,
+    link::{
+        client::timeout_value,
+        connection::Link,
+        raw::{self, Broken, RawBody, Sending},
+    },
+    outbound::{Cargo, Replay},
+};
+
+/// Where a call comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A client of the API.
+    Client,
+    /// Another sidecar.
+    Peer,
+}
+
+/// An answer that has begun, and the request that may still be leaving.
+pub(crate) type Opened = (Response<RecvStream>, Sending);
+
+/// A call to be passed on.
+pub(crate) struct Proxied {
+    /// Who is called.
+    pub target: Target,
+    /// The method's path.
+    pub path: uri::PathAndQuery,
+    /// The messages, as often as they can be had.
+    pub body: Replay,
+    metadata: HeaderMap,
+    deadline: Option<Instant>,
+}
+
+const APP_ID: &str = "dapr-app-id";
+const CALLEE: &str = "dapr-callee-app-id";
+const CALLER: &str = "dapr-caller-app-id";
+const TOKEN: &str = "dapr-api-token";
+
+/// Who is called, as the caller names it: the callee's name counts first. Where that is us, the app
+/// has handed on what came with a call of its own, and then its word about the next one counts; to
+/// take the first would send the call round to itself.
+pub(super) fn target_name<'a>(headers: &'a HeaderMap, own: &AppId) -> Option<Cow<'a, str>> {
+    let text = |name| {
+        let value: &HeaderValue = headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()))
+    };
+    let callee = text(CALLEE);
+    match text(APP_ID) {
+        Some(app_id)
+            if callee
+                .as_deref()
+                .is_none_or(|callee| callee == own.as_str()) =>
+        {
+            Some(app_id)
+        }
+        _ => callee,
+    }
+}
+
+impl Proxied {
+    /// What is passed on of that request.
+    pub(super) async fn new(lane: &Lane, asked: Asked, target: Target, origin: Origin) -> Self {
+        let (parts, recv) = asked.req.into_parts();
+        let plan = &lane.shared.plan;
+        let mut metadata = parts.headers;
+        // These concern the connection it came by.
+        for name in [header::TE, header::HOST, header::USER_AGENT] {
+            metadata.remove(name);
+        }
+        metadata.remove("grpc-timeout");
+        metadata.remove(APP_ID);
+        if origin == Origin::Client {
+            // A client does not say who it is (contract `grpc-api.md` 9.2, Weakness).
+            metadata.remove(CALLER);
+            if plan.api.token.is_some() {
+                metadata.remove(TOKEN);
+            }
+        }
+        let is_own = target.app_id == plan.app_id && target.namespace == plan.namespace;
+        if is_own {
+            metadata.remove(TOKEN);
+            if let Some(token) = &lane.shared.app_token
+                && let Ok(mut token) = HeaderValue::from_str(token)
+            {
+                token.set_sensitive(true);
+                metadata.insert(TOKEN, token);
+            }
+        } else {
+            for (name, id) in [(CALLEE, &target.app_id), (CALLER, &plan.app_id)] {
+                if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+                    metadata.insert(name, id);
+                }
+            }
+        }
+        let body = RawBody::messages(recv, lane.shared.limits.message);
+        let path = parts.uri.into_parts().path_and_query;
+        Self {
+            target,
+            path: path.unwrap_or(uri::PathAndQuery::from_static("/")),
+            body: Replay::new(body.into_body().await, false),
+            metadata,
+            deadline: asked.deadline,
+        }
+    }
+
+    /// The metadata as the next attempt sends it.
+    pub(super) fn metadata(&self) -> HeaderMap {
+        let mut metadata = self.metadata.clone();
+        if let Some(deadline) = self.deadline {
+            metadata.insert("grpc-timeout", timeout_value(deadline));
+        }
+        metadata
+    }
+}
+
+impl BodySource for &Replay {
+    fn body(&self) -> Body {
+        Replay::body(self)
+    }
+
+    fn is_possible(&self) -> bool {
+        Replay::is_possible(self)
+    }
+}
+
+/// The authority of a call between sidecars is ignored; a fixed one compresses to a byte.
+const PEER: &str = "outrider";
+
+impl Cargo for &Proxied {
+    type Answer = Opened;
+
+    async fn send(&mut self, link: &Rc<Link>) -> Result<Opened, Fault> {
+        let peer = uri::Authority::from_static(PEER);
+        let req = request(&peer, &self.path, self.metadata());
+        let sent = async { raw::open(link, req, self.body.body()).await?.head().await };
+        sent.await.map_err(|broken| match broken {
+            Broken::Unprocessed(error) => {
+                Fault::new(Kind::PeerUnprocessed, crate::link::failure::text(&error))
+            }
+            broken => {
+                let status = broken.status();
+                let code = Code::from_i32(status.code).unwrap_or(Code::Unknown);
+                Fault::new(Kind::PeerStatus(code), status.message)
+            }
+        })
+    }
+
+    fn body(&self) -> &Replay {
+        &self.body
+    }
+
+    /// Whether it is depends on the service; nobody knows here.
+    fn is_idempotent(&self) -> bool {
+        false
+    }
+
+    /// The built-in retries are for `InvokeService` and HTTP (contract `grpc-api.md` 9.4).
+    fn may_wait(&self) -> bool {
+        false
+    }
+
+    fn times(&self) -> bool {
+        self.body.is_certain()
+    }
+}

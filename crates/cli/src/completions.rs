@@ -93,7 +93,7 @@ fn values(command: &str, flag: &Flag) -> Values {
 }
 
 /// Flags of these names, or that end so, name files or folders.
-const FILES: [&str; 5] = ["file", "path", "config", "dir", "socket"];
+const FILES: [&str; 6] = ["file", "path", "config", "dir", "socket", "proto-set"];
 
 /// What stands behind a command without a flag.
 fn arguments(command: &str, spec: &Spec) -> Values {

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 pub(crate) use connection::{Connection, Error, text};
-pub(crate) use timing::{hop_duration, server_timing};
+pub(crate) use timing::{SERVER_TIMING, hop_duration, server_timing};
 
 /// Where the HTTP API of a sidecar listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,12 @@ impl Address {
 
     /// Connects, but does not wait for it for ever.
     pub(crate) async fn connect(&self) -> io::Result<Client> {
-        let stream: Box<dyn Stream> = match self {
+        self.stream().await.map(Connection::over)
+    }
+
+    /// The same without a word on what is spoken there.
+    pub(crate) async fn stream(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
             Self::Port { host, port } => {
                 let stream = within(CONNECT, TcpStream::connect((host.as_str(), *port))).await?;
                 // Without it small messages may wait for an acknowledgement.
@@ -57,12 +62,11 @@ impl Address {
                 Box::new(stream)
             }
             Self::Socket(path) => Box::new(within(CONNECT, UnixStream::connect(path)).await?),
-        };
-        Ok(Connection::over(stream))
+        })
     }
 
-    /// The `Host` field.
-    fn host(&self) -> String {
+    /// The `Host` field, or the authority.
+    pub(crate) fn host(&self) -> String {
         match self {
             Self::Port { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             Self::Port { host, port } => format!("{host}:{port}"),

@@ -1,8 +1,11 @@
-//! `outrider invoke`: one call to an app through a sidecar (contract, cli 9).
+//! `outrider invoke`: one call to an app through a sidecar (contract, cli 9), by HTTP or by the
+//! gRPC methods of the app.
 //!
 //! Shows what came back as it came, errors included. Follows no redirect and repeats nothing.
 
+mod app;
 mod explain;
+mod grpc;
 mod options;
 mod send;
 mod target;
@@ -14,13 +17,13 @@ use outrider_config::flags::{Flag, Kind, Positionals, Spec};
 use crate::{
     Process, http,
     output::{Output, complain, printable},
-    sidecars::{self, Sidecar},
+    sidecars::{self, Found, Sidecar},
 };
 use options::Options;
 
 pub(crate) const SPEC: Spec = Spec {
     usage_name: "outrider invoke",
-    usage_tail: "--app-id <text> --method <path> [flags]",
+    usage_tail: "--app-id <text> --method <path | pkg.Service/Method> [flags]",
     about: "\
 Calls an app through a sidecar and prints what comes back.
 
@@ -28,26 +31,31 @@ Calls an app through a sidecar and prints what comes back.
   outrider invoke --app-id shop --method neworder --data '{\"orderId\": 42}'
   outrider invoke --app-id shop --method upload --data-file a.png --content-type image/png
   outrider invoke --app-id shop --method orders --verb GET --from till --timing
+  outrider invoke --app-id shop --method shop.v1.Orders/Get --data '{\"id\": \"42\"}'
 
 The call goes to the shop's own sidecar, as with the dapr CLI, and so tests the app and its \
 sidecar. With --from it goes to the sidecar of another app, takes the whole way from there and is \
 subject to all that calls of that app are subject to.
 
+If the app speaks gRPC and the method looks like shop.v1.Orders/Get, that method is called, with \
+JSON in and out. What it takes is learnt from the app, by server reflection, or from --proto-set; \
+without --method, the app's methods are listed. Only unary methods can be called.
+
 The body goes to standard output, whatever the status; a line that tells the outcome follows it \
 there, or goes to standard error if the call failed. The exit code is 0 if the status is below \
-400, else 1. If your sidecars ask for a token, set DAPR_API_TOKEN.",
+400, or OK, else 1. If your sidecars ask for a token, set DAPR_API_TOKEN.",
     flags: &[
         Flag::new("app-id", Kind::Str, "The app to call. Required.").short('a'),
         Flag::new(
             "method",
             Kind::Str,
-            "The path to call, with its query if it has one. Required.",
+            "The path to call, with its query if it has one, or a gRPC method. Required.",
         )
         .short('m'),
         Flag::new("verb", Kind::Str, "The HTTP verb.")
             .short('v')
             .default("POST"),
-        Flag::new("data", Kind::Str, "The body.").short('d'),
+        Flag::new("data", Kind::Str, "The body; JSON for a gRPC method.").short('d'),
         Flag::new(
             "data-file",
             Kind::Str,
@@ -59,9 +67,21 @@ there, or goes to standard error if the call failed. The exit code is 0 if the s
         Flag::new(
             "header",
             Kind::StrSlice,
-            "One more header, as in 'Accept: text/plain'. May be given several times.",
+            "One more header, as in 'Accept: text/plain', or metadata of gRPC. May be given several \
+             times.",
         )
         .short('H'),
+        Flag::new(
+            "grpc",
+            Kind::Bool,
+            "Call a gRPC method of the app, even if its sidecar does not say that it has some.",
+        ),
+        Flag::new(
+            "proto-set",
+            Kind::Str,
+            "The file that describes the gRPC methods, if the app itself is not to be asked: made by \
+             'protoc --include_imports --descriptor_set_out=FILE'.",
+        ),
         Flag::new(
             "from",
             Kind::Str,
@@ -76,7 +96,7 @@ there, or goes to standard error if the call failed. The exit code is 0 if the s
         Flag::new(
             "include",
             Kind::Bool,
-            "Print the status and the headers before the body.",
+            "Print the status and the headers before the body, and trailers after it.",
         )
         .short('i'),
         Flag::new(
@@ -105,6 +125,14 @@ pub(crate) fn main(process: &Process<'_>, arguments: &[String], output: Output) 
         Ok(options) => options,
         Err(message) => return crate::misused(&SPEC, &message),
     };
+    let (found, token) = (sidecars::find(), process.api_token.as_deref());
+    let app = match app::by_grpc(&options, &found.sidecars, token) {
+        Ok(app) => app,
+        Err(error) => return failed(&options, &printable(&error.to_string())),
+    };
+    let Some(method) = &options.method else {
+        return unnamed(&options, app.as_ref());
+    };
     let body = match options.body() {
         Ok(body) => body,
         Err(message) => {
@@ -112,25 +140,79 @@ pub(crate) fn main(process: &Process<'_>, arguments: &[String], output: Output) 
             return ExitCode::FAILURE;
         }
     };
-    let token = process.api_token.as_deref();
-    let outcome = through(&options).and_then(|sidecar| {
+    let call = Call {
+        options: &options,
+        method,
+        body: &body,
+    };
+    let outcome = match &app {
+        Some(app) => call.by_grpc(app, &found, token, output),
+        None => call.by_http(&found, token, output),
+    };
+    outcome.unwrap_or_else(|why| failed(&options, &why))
+}
+
+/// No method was named, which an app of gRPC can help with.
+fn unnamed(options: &Options, app: Option<&app::App>) -> ExitCode {
+    let code = crate::misused(&SPEC, &options::not_set("method"));
+    if let Some(app) = app {
+        let offer = http::block_on(grpc::offer(options, app));
+        let offer = offer.unwrap_or_else(|error| printable(&error.to_string()));
+        complain(&format!("{offer}\n"));
+    }
+    code
+}
+
+/// The reason is fit for a terminal.
+fn failed(options: &Options, why: &str) -> ExitCode {
+    let id = printable(&options.app_id);
+    complain(&format!("error invoking app {id}: {why}\n"));
+    ExitCode::FAILURE
+}
+
+/// What is to be called. The errors of its calls are fit for a terminal.
+struct Call<'a> {
+    options: &'a Options,
+    method: &'a str,
+    body: &'a [u8],
+}
+
+impl Call<'_> {
+    fn by_http(
+        &self,
+        found: &Found,
+        token: Option<&str>,
+        output: Output,
+    ) -> Result<ExitCode, String> {
+        let sidecar = through(self.options, found, Api::Http).map_err(|why| printable(&why))?;
         let call = send::Call {
-            options: &options,
-            body: &body,
+            options: self.options,
+            method: self.method,
+            body: self.body,
             token: token.filter(|_| sidecar.is_own),
         };
-        match http::block_on(send::send(&call, &sidecar.address, output)) {
-            Ok(outcome) => outcome,
-            Err(error) => Err(error.to_string()),
-        }
-    });
-    match outcome {
-        Ok(code) => code,
-        Err(why) => {
-            let id = printable(&options.app_id);
-            complain(&format!("error invoking app {id}: {}\n", printable(&why)));
-            ExitCode::FAILURE
-        }
+        let sent = http::block_on(send::send(&call, &sidecar.address, output));
+        sent.unwrap_or_else(|error| Err(error.to_string()))
+            .map_err(|why| printable(&why))
+    }
+
+    fn by_grpc(
+        &self,
+        app: &app::App,
+        found: &Found,
+        token: Option<&str>,
+        output: Output,
+    ) -> Result<ExitCode, String> {
+        let sidecar = through(self.options, found, Api::Grpc).map_err(|why| printable(&why))?;
+        let call = grpc::Call {
+            options: self.options,
+            method: self.method,
+            body: self.body,
+            token: token.filter(|_| sidecar.is_own),
+            app,
+        };
+        let sent = http::block_on(grpc::send(&call, &sidecar.address, output));
+        sent.unwrap_or_else(|error| Err(printable(&error.to_string())))
     }
 }
 
@@ -140,19 +222,29 @@ struct Through {
     is_own: bool,
 }
 
-fn through(options: &Options) -> Result<Through, String> {
+/// The API of the sidecar that is used.
+#[derive(Clone, Copy, Debug)]
+enum Api {
+    Http,
+    Grpc,
+}
+
+fn through(options: &Options, found: &Found, api: Api) -> Result<Through, String> {
     let caller = options.from.as_ref().unwrap_or(&options.app_id);
     if let Some(folder) = &options.socket {
         let path = std::path::Path::new(folder);
-        let file = path.join(format!("dapr-{caller}-http.socket"));
+        let name = match api {
+            Api::Http => "http",
+            Api::Grpc => "grpc",
+        };
+        let file = path.join(format!("dapr-{caller}-{name}.socket"));
         let path = if path.is_dir() { file } else { path.to_owned() };
         return Ok(Through {
             address: http::Address::Socket(path),
             is_own: true,
         });
     }
-    let found = sidecars::find();
-    let all = found.sidecars;
+    let all = &found.sidecars;
     // One of ours is better than one that may refuse us.
     let mut named = all.iter().filter(|it| it.app_id == *caller);
     let first = named.clone().find(|it| it.is_own).or_else(|| named.next());
@@ -160,16 +252,19 @@ fn through(options: &Options) -> Result<Through, String> {
         let mut why = format!("app ID {caller} not found");
         if let Some(problem) = &found.problem {
             why = format!("{why}; some sidecars may not be found: {problem}");
-        } else if let Some(other) = other_caller(options, &all) {
+        } else if let Some(other) = other_caller(options, all) {
             why = format!(
                 "{why} on this machine; --from {other} calls it through the sidecar of {other}"
             );
         }
         why
     })?;
-    let address = sidecar.http();
+    let (address, name) = match api {
+        Api::Http => (sidecar.http(), "HTTP"),
+        Api::Grpc => (sidecar.grpc(), "gRPC"),
+    };
     Ok(Through {
-        address: address.ok_or_else(|| format!("the sidecar of {caller} has no HTTP API"))?,
+        address: address.ok_or_else(|| format!("the sidecar of {caller} has no {name} API"))?,
         is_own: sidecar.is_own,
     })
 }

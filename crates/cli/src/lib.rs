@@ -7,6 +7,7 @@
 mod columns;
 mod completions;
 mod demo;
+mod grpc;
 mod http;
 mod invoke;
 mod list;

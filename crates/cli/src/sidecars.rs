@@ -13,6 +13,8 @@ use outrider_lookup::{Registry, registry::Entry};
 
 use crate::{http::Address, output::printable, procfs};
 use command_line::CommandLine;
+#[cfg(test)]
+pub(crate) use metadata::AppConnection;
 pub(crate) use metadata::{Answer, LIMIT, Metadata, ask};
 
 /// A sidecar that runs.
@@ -126,14 +128,27 @@ impl Sidecar {
         if let Some(path) = &self.http_socket {
             return Some(Address::Socket(path.into()));
         }
-        let port = self.http_port?;
-        Some(match &self.http_host {
+        Some(self.at(self.http_port?))
+    }
+
+    /// Where its gRPC API is, if it has one.
+    pub(crate) fn grpc(&self) -> Option<Address> {
+        if let Some(path) = &self.http_socket {
+            // Both APIs have their sockets in one folder (contract, grpc-api 1).
+            let folder = path.strip_suffix("-http.socket")?;
+            return Some(Address::Socket(format!("{folder}-grpc.socket").into()));
+        }
+        Some(self.at(self.grpc_port?))
+    }
+
+    fn at(&self, port: u16) -> Address {
+        match &self.http_host {
             Some(host) => Address::Port {
                 host: host.clone(),
                 port,
             },
             None => Address::local(port),
-        })
+        }
     }
 
     /// What it told about itself.
@@ -208,5 +223,20 @@ mod tests {
         assert_eq!(sidecars[0].pid, 8);
         assert!(sidecars[0].metrics_enabled && sidecars[0].is_own);
         assert_eq!(sidecars[0].http(), Some(Address::local(3501)));
+    }
+
+    #[test]
+    fn both_apis_are_found_on_ports_and_sockets() {
+        let mut sidecar = Sidecar {
+            grpc_port: Some(5),
+            ..Sidecar::default()
+        };
+        assert_eq!(
+            (sidecar.http(), sidecar.grpc()),
+            (None, Some(Address::local(5)))
+        );
+        sidecar.http_socket = Some("/run/dapr-a-http.socket".into());
+        let socket = Address::Socket("/run/dapr-a-grpc.socket".into());
+        assert_eq!(sidecar.grpc(), Some(socket));
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn command(written: &str) -> Option<&'static str> {
 /// The nearest of any names, if one is near enough.
 pub(crate) fn nearest<'a, T: AsRef<str>>(written: &str, names: &'a [T]) -> Option<&'a str> {
     let written = written.to_ascii_lowercase();
-    if written.len() > LONGEST {
+    if written.len() > LONGEST_NAME {
         return None;
     }
     let lower = |name: &str| name.to_ascii_lowercase();
@@ -68,6 +68,8 @@ const SYNONYMS: [(&str, &str); 10] = [
 
 /// Longer than any command by far.
 const LONGEST: usize = 32;
+/// A guess at more than this takes its time.
+const LONGEST_NAME: usize = 128;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use outrider_wire::Fields;
 /// All metrics of an answer in one line; each hop adds a field of its own.
 pub(crate) fn server_timing(fields: &Fields) -> String {
     let values = fields
-        .get_all(b"Server-Timing")
+        .get_all(SERVER_TIMING.as_bytes())
         .map(String::from_utf8_lossy);
     values.collect::<Vec<_>>().join(",")
 }
@@ -21,6 +21,8 @@ pub(crate) fn hop_duration(value: &str, hop: &str) -> Option<Duration> {
     let millis = metric?.find_map(|parameter| parameter.strip_prefix("dur="))?;
     Duration::try_from_secs_f64(millis.parse::<f64>().ok()? / 1000.0).ok()
 }
+
+pub(crate) const SERVER_TIMING: &str = "Server-Timing";
 
 #[cfg(test)]
 mod tests {

@@ -10,11 +10,15 @@ use crate::{output::printable, suggest};
 #[derive(Debug)]
 pub(super) struct Options {
     pub(super) app_id: String,
-    pub(super) method: String,
+    /// None if it was not given, which is a mistake, and a question to an app of gRPC.
+    pub(super) method: Option<String>,
+    pub(super) way: Way,
     pub(super) verb: String,
     pub(super) data: Data,
     /// Names and values that can stand in a message.
     pub(super) headers: Vec<(String, String)>,
+    /// Those of them that were given as headers.
+    pub(super) metadata: Vec<(String, String)>,
     pub(super) from: Option<String>,
     pub(super) socket: Option<String>,
     pub(super) include: bool,
@@ -22,6 +26,17 @@ pub(super) struct Options {
     pub(super) quiet: bool,
     /// None: for ever.
     pub(super) limit: Option<Duration>,
+}
+
+/// What the call is to be made with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Something was asked for that only HTTP has.
+    Http,
+    /// By the app's own methods, and the file that describes them if it is not to be asked.
+    Grpc(Option<String>),
+    /// As the method and the app suggest.
+    Open,
 }
 
 /// Where the body comes from.
@@ -36,10 +51,8 @@ pub(super) enum Data {
 impl Options {
     /// The error is a sentence for the person who typed it.
     pub(super) fn try_new(parsed: &Parsed) -> Result<Self, String> {
-        for required in ["app-id", "method"] {
-            if !parsed.given(required) {
-                return Err(format!("required flag(s) \"{required}\" not set"));
-            }
+        if !parsed.given("app-id") {
+            return Err(not_set("app-id"));
         }
         let app_id = parsed.str("app-id");
         if app_id.is_empty() {
@@ -50,12 +63,15 @@ impl Options {
         let Some(limit) = limit.to_std() else {
             return Err(format!("--timeout is {limit}; it must not be negative"));
         };
+        let metadata = headers(parsed)?;
         Ok(Self {
             app_id,
-            method: parsed.str("method"),
+            method: parsed.given_str("method"),
+            way: way(parsed)?,
             verb,
             data: data(parsed)?,
-            headers: headers(parsed)?,
+            headers: with_content_type(parsed, metadata.clone())?,
+            metadata,
             from: parsed.given_str("from").filter(|it| !it.is_empty()),
             socket: parsed
                 .given_str("unix-domain-socket")
@@ -81,6 +97,25 @@ impl Options {
         };
         let file = printable(file);
         read.map_err(|error| format!("Error reading payload from '{file}'. Error: {error}\n"))
+    }
+}
+
+/// What is said of a flag that must be there.
+pub(super) fn not_set(flag: &str) -> String {
+    format!("required flag(s) \"{flag}\" not set")
+}
+
+fn way(parsed: &Parsed) -> Result<Way, String> {
+    let set = parsed.given_str("proto-set").filter(|it| !it.is_empty());
+    let is_grpc = parsed.bool("grpc") || set.is_some();
+    let mut http_only = ["verb", "content-type"].into_iter();
+    match http_only.find(|it| parsed.given(it)) {
+        Some(flag) if is_grpc => Err(format!(
+            "--{flag} means nothing to a gRPC app; leave it out"
+        )),
+        Some(_) => Ok(Way::Http),
+        None if is_grpc => Ok(Way::Grpc(set)),
+        None => Ok(Way::Open),
     }
 }
 
@@ -114,7 +149,7 @@ fn data(parsed: &Parsed) -> Result<Data, String> {
     }
 }
 
-/// The content type, unless it is among the others, and all others.
+/// Those that were given as headers.
 fn headers(parsed: &Parsed) -> Result<Vec<(String, String)>, String> {
     let mut headers = Vec::new();
     for text in parsed.list("header") {
@@ -131,6 +166,14 @@ fn headers(parsed: &Parsed) -> Result<Vec<(String, String)>, String> {
         }
         headers.push((name.to_owned(), value.to_owned()));
     }
+    Ok(headers)
+}
+
+/// The content type too, unless it is among them.
+fn with_content_type(
+    parsed: &Parsed,
+    mut headers: Vec<(String, String)>,
+) -> Result<Vec<(String, String)>, String> {
     let mut names = headers.iter().map(|(name, _)| name);
     if !names.any(|it| it.eq_ignore_ascii_case("Content-Type")) || parsed.given("content-type") {
         headers.push(("Content-Type".to_owned(), parsed.str("content-type")));
@@ -249,8 +292,7 @@ mod tests {
     fn a_call_needs_an_app_and_a_method() {
         let missing = read(&["-m", "x"]).unwrap_err();
         assert_eq!(missing, "required flag(s) \"app-id\" not set");
-        let missing = read(&["-a", "x"]).unwrap_err();
-        assert_eq!(missing, "required flag(s) \"method\" not set");
+        assert_eq!(read(&["-a", "x"]).unwrap().method, None);
         let options = with(&[]).unwrap();
         assert_eq!((&*options.verb, options.limit), ("POST", None));
         assert_eq!(with(&["-v", "get"]).unwrap().verb, "GET");
@@ -261,6 +303,26 @@ mod tests {
         ] {
             let error = with(&["-v", slip]).unwrap_err();
             assert!(error.starts_with(hint), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_only_http_has_decides_the_way() {
+        let way = |words: &[&str]| with(words).map(|it| it.way);
+        assert_eq!(way(&[]), Ok(Way::Open));
+        assert_eq!(way(&["-v", "GET"]), Ok(Way::Http));
+        assert_eq!(way(&["--grpc"]), Ok(Way::Grpc(None)));
+        let set = Way::Grpc(Some("f".into()));
+        assert_eq!(way(&["--proto-set", "f"]), Ok(set));
+        for words in [
+            ["--grpc", "--verb=GET"],
+            ["--proto-set=f", "--content-type=a/b"],
+        ] {
+            let error = way(&words).unwrap_err();
+            assert!(
+                error.ends_with("means nothing to a gRPC app; leave it out"),
+                "{error}"
+            );
         }
     }
 

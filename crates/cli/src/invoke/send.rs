@@ -19,6 +19,7 @@ use crate::{
 /// One call.
 pub(super) struct Call<'a> {
     pub(super) options: &'a Options,
+    pub(super) method: &'a str,
     pub(super) body: &'a [u8],
     pub(super) token: Option<&'a str>,
 }
@@ -29,15 +30,22 @@ pub(super) async fn send(
     address: &Address,
     output: Output,
 ) -> Result<ExitCode, String> {
-    let work = exchange(call, address, output);
-    match call.options.limit {
-        None => work.await,
-        Some(limit) => match timeout(limit, work).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(format!(
-                "no answer within {limit:?}, which is the --timeout"
-            )),
-        },
+    within(call.options.limit, exchange(call, address, output)).await
+}
+
+/// The work, given up after the time.
+pub(super) async fn within<T>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    let Some(limit) = limit else {
+        return work.await;
+    };
+    match timeout(limit, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(format!(
+            "no answer within {limit:?}, which is the --timeout"
+        )),
     }
 }
 
@@ -50,12 +58,7 @@ async fn exchange(call: &Call<'_>, address: &Address, output: Output) -> Result<
     let started = Instant::now();
     let sent = connection.send(&message).await;
     // A sidecar may refuse a body that it did not read to the end.
-    let head = with_notice(connection.response_head(), PATIENCE, || {
-        complain(&format!(
-            "waiting: the sidecar at {address} took the call and has not answered yet; Ctrl-C or \
-             --timeout gives up\n"
-        ));
-    });
+    let head = with_notice(connection.response_head(), PATIENCE, || late(address));
     let head = match (head.await, sent) {
         (Ok(head), _) => head,
         (Err(error), Ok(())) | (Err(_), Err(error)) => {
@@ -77,6 +80,14 @@ async fn exchange(call: &Call<'_>, address: &Address, output: Output) -> Result<
     })
 }
 
+/// Tells that the answer is awaited.
+pub(super) fn late(address: &Address) {
+    complain(&format!(
+        "waiting: the sidecar at {address} took the call and has not answered yet; Ctrl-C or \
+         --timeout gives up\n"
+    ));
+}
+
 fn message(call: &Call<'_>, address: &Address) -> Vec<u8> {
     let options = call.options;
     let headers = options.headers.iter();
@@ -96,7 +107,7 @@ fn message(call: &Call<'_>, address: &Address) -> Vec<u8> {
     }
     let request = Request {
         verb: &options.verb,
-        target: &target(&options.app_id, &options.method),
+        target: &target(&options.app_id, call.method),
         fields,
         body: call.body,
     };
@@ -178,7 +189,7 @@ fn status(status: u16) -> String {
     }
 }
 
-fn written(done: io::Result<()>) -> Result<(), String> {
+pub(super) fn written(done: io::Result<()>) -> Result<(), String> {
     done.map_err(|error| format!("nobody reads the answer: {error}"))
 }
 
@@ -188,8 +199,8 @@ pub(super) fn millis(time: Duration) -> String {
 }
 
 /// A call that takes longer is told of.
-const PATIENCE: Duration = Duration::from_secs(3);
-const TOKEN: &str = "dapr-api-token";
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const TOKEN: &str = "dapr-api-token";
 const AGENT: &str = concat!("outrider/", env!("CARGO_PKG_VERSION"));
 
 #[cfg(test)]

@@ -37,6 +37,17 @@ pub(crate) struct Metadata {
     pub(crate) run_template_name: String,
     pub(crate) app_log_path: String,
     pub(crate) daprd_log_path: String,
+    pub(crate) app: AppConnection,
+}
+
+/// How the sidecar talks to its app.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct AppConnection {
+    /// 0 if it has none.
+    pub(crate) port: u16,
+    pub(crate) protocol: String,
+    pub(crate) channel_address: String,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +56,9 @@ struct Raw {
     id: String,
     #[serde(default)]
     runtime_version: String,
+    /// Read apart, so that one that is not as expected costs nothing else.
+    #[serde(default)]
+    app_connection_properties: Value,
     #[serde(default)]
     extended: BTreeMap<String, Value>,
 }
@@ -115,6 +129,7 @@ fn read(app_id: &str, body: &[u8]) -> Answer {
         run_template_name: text("runTemplateName"),
         app_log_path: text("appLogPath"),
         daprd_log_path: text("daprdLogPath"),
+        app: AppConnection::deserialize(&raw.app_connection_properties).unwrap_or_default(),
         runtime_version: raw.runtime_version,
     }))
 }
@@ -134,6 +149,22 @@ mod tests {
         assert_eq!(metadata.app_pid, None);
         assert_eq!(metadata.app_command, "python app.py");
         assert_eq!(metadata.runtime_version, "1.18.3");
+        assert_eq!(metadata.app, AppConnection::default());
+    }
+
+    #[test]
+    fn the_app_is_known_as_its_sidecar_knows_it() {
+        let app = |text: &str| {
+            let body = format!(r#"{{"id":"a","appConnectionProperties":{text}}}"#);
+            match read("a", body.as_bytes()) {
+                Answer::Told(metadata) => metadata.app,
+                other => panic!("{other:?}"),
+            }
+        };
+        let told = app(r#"{"port":7,"protocol":"grpc","channelAddress":"::1","x":1}"#);
+        assert_eq!((told.port, &*told.protocol), (7, "grpc"));
+        assert_eq!(told.channel_address, "::1");
+        assert_eq!(app("7"), AppConnection::default());
     }
 
     #[test]

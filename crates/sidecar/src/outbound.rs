@@ -70,6 +70,9 @@ pub(crate) trait Cargo {
     /// The time to its answer says something about the instance.
     fn times(&self) -> bool;
 
+    /// The answer says that the app surely has not seen the call.
+    fn is_unreached(answer: &Self::Answer) -> bool;
+
     /// An answer has come after that time.
     fn answered(&self, _: &Route, _: &Self::Answer, _: Duration) {}
 }
@@ -207,7 +210,14 @@ impl<'a, C: Cargo> Attempts<'a, C> {
                 continue;
             };
             let fault = match self.attempt(&instance).await {
-                Ok(reply) => return Ok(reply),
+                Ok(answer) if C::is_unreached(&answer) => {
+                    instance.set_aside(now);
+                    if self.has_other(&instances, &instance) {
+                        continue;
+                    }
+                    return Ok(answer);
+                }
+                Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
             if !self.again(&fault, &instances, &instance).await {
@@ -279,12 +289,7 @@ impl<'a, C: Cargo> Attempts<'a, C> {
             self.unprocessed += 1;
             return true;
         }
-        self.avoid.push(Arc::clone(tried));
-        if instances
-            .all()
-            .iter()
-            .any(|i| !self.avoid.iter().any(|a| Arc::ptr_eq(a, i)))
-        {
+        if self.has_other(instances, tried) {
             return true;
         }
         if elsewhere || !self.cargo.may_wait() || self.retries == RETRIES {
@@ -294,6 +299,13 @@ impl<'a, C: Cargo> Attempts<'a, C> {
         self.avoid.clear();
         tokio::time::sleep(RETRY_PAUSE).await;
         true
+    }
+
+    /// Whether there is an instance that was not tried in this round, and the call can be repeated.
+    fn has_other(&mut self, instances: &Instances, tried: &Arc<Instance>) -> bool {
+        self.avoid.push(Arc::clone(tried));
+        let is_left = |i: &Arc<Instance>| !self.avoid.iter().any(|a| Arc::ptr_eq(a, i));
+        self.cargo.body().is_possible() && instances.all().iter().any(is_left)
     }
 
     /// The fault the caller hears of, with the retries made in vain.

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use request::{Opened, Proxied};
 
 use crate::{
+    app_channel::grpc::NoAnswer,
     call::{Fault, Kind, Target, grpc::GrpcStatus},
     lane::Lane,
     outbound::{self, Outcome},
@@ -67,12 +68,12 @@ async fn serve(
         None => work.await,
         Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| {
             let text = "context deadline exceeded";
-            Err(GrpcStatus::new(Code::DeadlineExceeded, text))
+            Err(GrpcStatus::new(Code::DeadlineExceeded, text).into())
         }),
     };
     match passed {
         Ok(code) => code,
-        Err(status) => relay.end(&status),
+        Err(NoAnswer { status, unreached }) => relay.end(&status, unreached),
     }
 }
 
@@ -82,7 +83,7 @@ async fn pass(
     asked: Asked,
     relay: &mut Relay<'_>,
     origin: Origin,
-) -> Result<i32, GrpcStatus> {
+) -> Result<i32, NoAnswer> {
     let target = target(lane, &asked)?;
     let plan = &lane.shared.plan;
     let is_own = target.app_id == plan.app_id && target.namespace == plan.namespace;
@@ -92,7 +93,7 @@ async fn pass(
             "this is the sidecar of app {}: it passes no call of another sidecar on to app {}",
             plan.app_id, target.shown
         );
-        return Err(GrpcStatus::new(Code::PermissionDenied, text));
+        return Err(GrpcStatus::new(Code::PermissionDenied, text).into());
     }
     let proxied = Proxied::new(lane, asked, target, origin).await;
     let opening = async {
@@ -100,7 +101,7 @@ async fn pass(
             true => to_own_app(lane, &proxied).await,
             false => outbound::open(lane, &proxied, &mut Outcome::default())
                 .await
-                .map_err(|fault| fault.proxy_status()),
+                .map_err(|fault| fault.proxy_status().into()),
         }
     };
     let Some(opened) = relay.unless_reset(opening).await else {
@@ -109,7 +110,7 @@ async fn pass(
     let (response, sending) = opened?;
     // From here on there is no second attempt.
     proxied.body.forget();
-    relay.run(response, sending).await
+    Ok(relay.run(response, sending).await?)
 }
 
 /// Who is called. What is wrong with that is `Unknown` to clients of the reference, who may look
@@ -141,15 +142,18 @@ fn target(lane: &Lane, asked: &Asked) -> Result<Target, GrpcStatus> {
 }
 
 /// To the app beside us, whatever it is said to speak.
-async fn to_own_app(lane: &Lane, proxied: &Proxied) -> Result<Opened, GrpcStatus> {
+async fn to_own_app(lane: &Lane, proxied: &Proxied) -> Result<Opened, NoAnswer> {
     if let Err(error) = normalize_method(proxied.path.as_str()) {
         let text = format!("invalid method: {error}");
-        return Err(GrpcStatus::new(Code::InvalidArgument, text));
+        return Err(GrpcStatus::new(Code::InvalidArgument, text).into());
     }
     let Some(app) = &lane.app else {
         let text = "connection error: desc = \"transport: Error while dialing: dial tcp \
                     127.0.0.1:0: connect: connection refused\"";
-        return Err(GrpcStatus::new(Code::Unavailable, text));
+        return Err(NoAnswer {
+            status: GrpcStatus::new(Code::Unavailable, text),
+            unreached: true,
+        });
     };
     let metadata = proxied.metadata();
     app.grpc

@@ -52,6 +52,17 @@ pub(crate) struct Answered {
     pub trailers: HeaderMap,
     /// The status; also that of a call that got nowhere.
     pub status: GrpcStatus,
+    /// The app could not be reached, so it surely has not seen the call.
+    pub unreached: bool,
+}
+
+/// Why a call of the app has no answer.
+#[derive(Debug)]
+pub(crate) struct NoAnswer {
+    /// What a gRPC client makes of it.
+    pub status: GrpcStatus,
+    /// The app could not be reached, so it surely has not seen the call.
+    pub unreached: bool,
 }
 
 impl GrpcApp {
@@ -120,7 +131,11 @@ impl GrpcApp {
             .await
         {
             Ok((response, sending)) => read(response, sending, self.limit).await,
-            Err(broken) => broken.into(),
+            Err(NoAnswer { status, unreached }) => Answered {
+                status,
+                unreached,
+                ..Answered::default()
+            },
         }
     }
 
@@ -131,12 +146,14 @@ impl GrpcApp {
         path: &uri::PathAndQuery,
         metadata: &HeaderMap,
         body: impl BodySource,
-    ) -> Result<(Response<RecvStream>, Sending), GrpcStatus> {
+    ) -> Result<(Response<RecvStream>, Sending), NoAnswer> {
         let mut unprocessed = 0;
         loop {
             let link = self.group.link(&self.end).await;
-            let link =
-                link.map_err(|error| GrpcStatus::new(Code::Unavailable, error.to_string()))?;
+            let link = link.map_err(|error| NoAnswer {
+                status: GrpcStatus::new(Code::Unavailable, error.to_string()),
+                unreached: true,
+            })?;
             let sent = async {
                 let req = request(&self.authority, path, metadata.clone());
                 raw::open(&link, req, body.body()).await?.head().await
@@ -147,8 +164,17 @@ impl GrpcApp {
                 {
                     unprocessed += 1;
                 }
-                answered => return answered.map_err(|broken| broken.status()),
+                answered => return answered.map_err(|broken| broken.status().into()),
             }
+        }
+    }
+}
+
+impl From<GrpcStatus> for NoAnswer {
+    fn from(status: GrpcStatus) -> Self {
+        Self {
+            status,
+            unreached: false,
         }
     }
 }

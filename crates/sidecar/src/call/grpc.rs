@@ -63,6 +63,8 @@ pub(crate) struct GrpcEnd {
     pub content_type: String,
     /// Protobuf type of the body.
     pub type_url: String,
+    /// The app could not be reached, so it surely has not seen the call.
+    pub unreached: bool,
 }
 
 /// Content type of a body whose protobuf type is named.

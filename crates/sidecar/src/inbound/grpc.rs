@@ -65,6 +65,7 @@ fn reply(answered: Answered) -> Reply {
         message,
         trailers,
         mut status,
+        unreached,
     } = answered;
     let mut trailers = metadata::from_app(&trailers);
     let message = match status.is_ok() {
@@ -86,6 +87,7 @@ fn reply(answered: Answered) -> Reply {
             trailers,
             content_type: message.content_type,
             type_url: data.type_url,
+            unreached,
         })),
         fields: metadata::from_app(&headers),
         body: Body::whole(data.value),

@@ -23,7 +23,7 @@ use super::{
     message::Messages,
     upload::{PIECE, UploadError, upload},
 };
-use crate::call::{Body, Call, Fault, Kind, Reply, body::prefixed};
+use crate::call::{Body, Call, Fault, Kind, Reply, Status, body::prefixed};
 
 const STREAM_PATH: &str = "/dapr.proto.internals.v1.ServiceInvocation/CallLocalStream";
 const UNARY_PATH: &str = "/dapr.proto.internals.v1.ServiceInvocation/CallLocal";
@@ -50,7 +50,17 @@ pub(crate) async fn call(link: &Rc<Link>, out: &Outgoing<'_>, body: Body) -> Res
     let headers = exchange.response_headers().await?;
     exchange.check_headers(&headers)?;
     let first = exchange.first_message().await?;
-    reply::assemble(exchange, first).await
+    let mut reply = reply::assemble(exchange, first).await?;
+    if let Status::Grpc(end) = &mut reply.status {
+        end.unreached = is_unreached(&headers);
+    }
+    Ok(reply)
+}
+
+/// Whether a sidecar of our kind says that its app surely has not seen the call.
+pub(crate) fn is_unreached(headers: &HeaderMap) -> bool {
+    let word = headers.get(FAULT_TRAILER);
+    word.is_some_and(|word| word == Kind::AppUnreachable.name())
 }
 
 /// Calls in the unary form, which peers older than the streamed one understand.

@@ -77,6 +77,11 @@ pub(super) async fn stream(
         .map_err(|error| Fault::new(Kind::PeerStatus(Code::Internal), error.to_string()))?;
     let mut headers = HeaderMap::with_capacity(1);
     headers.insert(header::CONTENT_TYPE, GRPC);
+    if matches!(&reply.status, Status::Grpc(end) if end.unreached) {
+        // To others this is an answer like any other; ours may ask another instance.
+        let word = HeaderValue::from_static(Kind::AppUnreachable.name());
+        headers.insert(FAULT_TRAILER, word);
+    }
     let Some(mut send) = send_head(respond, headers, false) else {
         return Ok(());
     };

@@ -7,7 +7,7 @@ use outrider_wire::grpc::Code;
 
 use super::{Cargo, Replay, Route};
 use crate::{
-    call::{Call, Fault, Kind, Reply},
+    call::{Call, Fault, Kind, Reply, Status},
     lane::Lane,
     link::{
         client::{self, Outgoing},
@@ -107,6 +107,10 @@ impl Cargo for Invocation<'_> {
 
     fn times(&self) -> bool {
         true
+    }
+
+    fn is_unreached(answer: &Reply) -> bool {
+        matches!(&answer.status, Status::Grpc(end) if end.unreached)
     }
 
     fn answered(&self, route: &Route, reply: &Reply, took: Duration) {

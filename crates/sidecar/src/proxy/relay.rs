@@ -12,8 +12,9 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use outrider_wire::grpc::Code;
 
 use crate::{
-    call::{BodyError, grpc::GrpcStatus},
+    call::{BodyError, Kind, grpc::GrpcStatus},
     link::{
+        client::FAULT_TRAILER,
         failure,
         raw::{RawBody, Sending},
     },
@@ -174,8 +175,9 @@ impl<'a> Relay<'a> {
         Some(())
     }
 
-    /// Ends the call with a status that is not the callee's. Returns its code.
-    pub(super) fn end(&mut self, status: &GrpcStatus) -> i32 {
+    /// Ends the call with a status that is not the callee's. Returns its code. If the callee was
+    /// `unreached`, the caller's sidecar may ask another instance.
+    pub(super) fn end(&mut self, status: &GrpcStatus, unreached: bool) -> i32 {
         let mut headers = HeaderMap::new();
         status.write(&mut headers);
         if let Some(send) = &mut self.send {
@@ -188,6 +190,10 @@ impl<'a> Relay<'a> {
         );
         if let Some(baggage) = &self.baggage {
             headers.insert("baggage", baggage.clone());
+        }
+        if unreached {
+            let word = HeaderValue::from_static(Kind::AppUnreachable.name());
+            headers.insert(FAULT_TRAILER, word);
         }
         self.send_head(headers, true);
         status.code

@@ -14,7 +14,7 @@ use crate::{
     call::{Body, Fault, Kind, Target},
     lane::Lane,
     link::{
-        client::timeout_value,
+        client::{is_unreached, timeout_value},
         connection::Link,
         raw::{self, Broken, RawBody, Sending},
     },
@@ -175,5 +175,9 @@ impl Cargo for &Proxied {
 
     fn times(&self) -> bool {
         self.body.is_certain()
+    }
+
+    fn is_unreached((response, _): &Opened) -> bool {
+        response.body().is_end_stream() && is_unreached(response.headers())
     }
 }

@@ -112,6 +112,7 @@ fn from_grpc_app(parts: ResponseParts, body: Body) -> Reply {
             trailers: parts.trailers,
             content_type: parts.content_type,
             type_url: parts.type_url,
+            unreached: false,
         })),
         fields: parts.fields,
         body,

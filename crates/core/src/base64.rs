@@ -57,6 +57,20 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Where base64, padded or not, stops being that; `None` if it is whole.
+pub fn first_illegal(text: &[u8]) -> Option<usize> {
+    let padding = text.iter().rev().take_while(|b| **b == b'=').count();
+    let digits = &text[..text.len() - padding];
+    let bad = digits.iter().position(|digit| value(*digit).is_none());
+    bad.or_else(|| {
+        let whole = match padding {
+            0 => digits.len() % 4 != 1,
+            _ => padding <= 2 && text.len().is_multiple_of(4),
+        };
+        (!whole).then_some(text.len())
+    })
+}
+
 fn value(digit: u8) -> Option<u8> {
     Some(match digit {
         b'A'..=b'Z' => digit - b'A',

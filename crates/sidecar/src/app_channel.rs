@@ -27,6 +27,7 @@ use grpc::GrpcApp;
 pub(crate) struct App {
     /// `host:port`.
     addr: String,
+    scheme: &'static str,
     speaks: Speaks,
     /// Proxied calls go to any app, whatever it is said to speak.
     pub grpc: GrpcApp,
@@ -70,6 +71,7 @@ impl App {
         let tls = app.is_secure().then(|| Connector::unverified(&["h2"]));
         Self {
             addr: app.addr.clone(),
+            scheme: if app.is_secure() { "https" } else { "http" },
             speaks,
             grpc: GrpcApp::new(&app.addr, tls, limits.message),
             slots,
@@ -79,6 +81,11 @@ impl App {
     /// Where the app is: `host:port`.
     pub(crate) fn addr(&self) -> &str {
         &self.addr
+    }
+
+    /// `http` or `https`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// What it takes calls in.

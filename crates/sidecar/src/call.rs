@@ -3,6 +3,7 @@
 //! Everything else in this crate uses these types; they use nothing of it.
 
 pub(crate) mod body;
+pub(crate) mod early;
 pub(crate) mod fault;
 pub(crate) mod grpc;
 pub(crate) mod request;

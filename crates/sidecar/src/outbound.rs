@@ -16,7 +16,7 @@ pub(crate) use replay::Replay;
 pub(crate) use routes::{Route, Routes};
 
 use crate::{
-    call::{Body, Call, Fault, Kind, Reply, Target, fault::Repeat},
+    call::{Body, Call, Fault, Kind, Reply, Target, fault::Repeat, grpc::is_over},
     inbound::{Arrival, deliver},
     lane::Lane,
     link::{connection::Link, end::End},
@@ -35,6 +35,9 @@ const UNPROCESSED_LIMIT: u32 = 3;
 
 /// How long an id that nobody has seen yet is waited for.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(1);
+
+/// A stream whose answer begins later than this was waiting for something to tell.
+const LONGEST_UNTIMED: Duration = Duration::from_secs(1);
 
 /// Bytes of a DNS label, which is what an app id is to name resolution.
 const LONGEST_NAME: usize = 63;
@@ -67,8 +70,8 @@ pub(crate) trait Cargo {
     /// Another round may be waited for.
     fn may_wait(&self) -> bool;
 
-    /// The time to its answer says something about the instance.
-    fn times(&self) -> bool;
+    /// While it waits for its answer, the instance counts as slow.
+    fn is_timed(&self) -> bool;
 
     /// The answer says that the app surely has not seen the call.
     fn is_unreached(answer: &Self::Answer) -> bool;
@@ -85,16 +88,14 @@ pub(crate) async fn invoke(
 ) -> Result<Reply, Fault> {
     let deadline = call.deadline;
     let carried = carry(lane, call, outcome);
-    match deadline {
-        None => carried.await,
-        Some(deadline) => tokio::time::timeout_at(deadline, carried)
-            .await
-            .unwrap_or_else(|_| {
-                Err(Fault::new(
-                    Kind::DeadlineExceeded,
-                    "context deadline exceeded",
-                ))
-            }),
+    let Some(at) = deadline else {
+        return carried.await;
+    };
+    let exceeded = || Fault::new(Kind::DeadlineExceeded, "context deadline exceeded");
+    match tokio::time::timeout_at(at, carried).await {
+        Err(_) => Err(exceeded()),
+        Ok(Err(fault)) if fault.is_cancelled() && is_over(deadline) => Err(exceeded()),
+        Ok(carried) => carried,
     }
 }
 
@@ -247,16 +248,13 @@ impl<'a, C: Cargo> Attempts<'a, C> {
         };
         instance.report_connected();
         let started = Instant::now();
-        // A stream that waits for its caller says nothing about the instance.
-        let times = self.cargo.times();
-        let in_flight = times.then(|| instance.begin());
+        let in_flight = self.cargo.is_timed().then(|| instance.begin());
         let answer = self.cargo.send(&link).await;
-        drop(in_flight);
         if let Ok(answer) = &answer {
             instance.report_success();
             let took = started.elapsed();
             self.outcome.took = took;
-            if times {
+            if in_flight.is_some() || took < LONGEST_UNTIMED {
                 instance.record_latency(took, Instant::now());
             }
             self.cargo.answered(self.route, answer, took);

@@ -20,7 +20,10 @@ pub(crate) use request::{Opened, Proxied};
 
 use crate::{
     app_channel::grpc::NoAnswer,
-    call::{Fault, Kind, Target, grpc::GrpcStatus},
+    call::{
+        Target,
+        grpc::{GrpcStatus, is_over},
+    },
     lane::Lane,
     outbound::{self, Outcome},
 };
@@ -73,7 +76,16 @@ async fn serve(
     };
     match passed {
         Ok(code) => code,
-        Err(NoAnswer { status, unreached }) => relay.end(&status, unreached),
+        Err(NoAnswer {
+            mut status,
+            unreached,
+        }) => {
+            if status.code == Code::Canceled.number() && is_over(deadline) {
+                let text = "context deadline exceeded";
+                status = GrpcStatus::new(Code::DeadlineExceeded, text);
+            }
+            relay.end(&status, unreached)
+        }
     }
 }
 
@@ -159,15 +171,4 @@ async fn to_own_app(lane: &Lane, proxied: &Proxied) -> Result<Opened, NoAnswer> 
     app.grpc
         .exchange(&proxied.path, &metadata, &proxied.body)
         .await
-}
-
-impl Fault {
-    /// The status of a proxied call that got nowhere.
-    fn proxy_status(&self) -> GrpcStatus {
-        let code = match self.kind {
-            Kind::InvalidTarget | Kind::UnknownApp | Kind::NoResolver => Code::Unknown,
-            kind => kind.code(),
-        };
-        GrpcStatus::new(code, self.message.clone())
-    }
 }

@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::{RecvStream, SendStream, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Response, header};
 use outrider_wire::{
@@ -87,7 +87,7 @@ async fn converse(
             message_response: Some(answer(service, question.message_request.as_ref())),
             original_request: Some(question),
         };
-        let Some(framed) = framed(&answer) else {
+        let Some(framed) = frame::framed(&answer.encode_to_vec()) else {
             return GrpcStatus::new(Code::Internal, "the answer is too long");
         };
         if wait_for_window(send).await.is_err() || send.send_data(framed, false).is_err() {
@@ -95,14 +95,6 @@ async fn converse(
         }
     }
     GrpcStatus::default()
-}
-
-fn framed(answer: &ServerReflectionResponse) -> Option<Bytes> {
-    let length = answer.encoded_len();
-    let mut out = BytesMut::with_capacity(length + frame::PREFIX_LEN);
-    out.extend_from_slice(&frame::prefix(length)?);
-    answer.encode(&mut out).ok()?;
-    Some(out.freeze())
 }
 
 fn answer(service: &str, question: Option<&MessageRequest>) -> MessageResponse {

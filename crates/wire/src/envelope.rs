@@ -38,8 +38,9 @@ pub const VERSION: i32 = 1;
 pub struct RequestHead<'a> {
     /// The method without a leading slash, decoded.
     pub method: &'a str,
-    /// The HTTP method; sent only with [`RequestHead::http_extension`].
-    pub verb: Verb,
+    /// The HTTP method's number, see [`Verb::number`]; gRPC callers send any. Sent only with
+    /// [`RequestHead::http_extension`].
+    pub verb: i32,
     /// The raw query without `?`; sent only with [`RequestHead::http_extension`].
     pub query: &'a str,
     /// Whether verb and query are sent at all. HTTP apps refuse a call without them.
@@ -64,7 +65,7 @@ impl<'a> RequestHead<'a> {
     pub fn new(method: &'a str, verb: Verb, fields: &'a Fields) -> Self {
         Self {
             method,
-            verb,
+            verb: verb.number(),
             query: "",
             http_extension: true,
             content_type: "",

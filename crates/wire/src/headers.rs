@@ -207,6 +207,8 @@ impl Rule {
             14 if is("grpc-trace-bin") => Self::GrpcTraceBin,
             7 if is("baggage") => Self::Baggage,
             18 if is("destination-app-id") => Self::Drop,
+            // Whoever sends the message says for whom it is.
+            4 if is("host") => Self::Drop,
             12 if is("content-type") => Self::Drop,
             14 if is("content-length") => Self::Drop,
             _ if ends_with_bin(name) || is_hop_by_hop(name) => Self::Drop,

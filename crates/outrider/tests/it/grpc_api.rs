@@ -7,8 +7,9 @@ use prost::Message;
 use serde_json::Value;
 
 use crate::grpc_support::{
-    EXHAUSTED, GrpcMesh, INTERNAL, INVOKE_SERVICE, METHOD, OK, ON_INVOKE, PLAIN, UNAUTHENTICATED,
-    UNIMPLEMENTED, UNKNOWN, assert_info, echo_any, invoke_request, invoke_service, sidecar,
+    DEADLINE, EXHAUSTED, GrpcMesh, INTERNAL, INVALID, INVOKE_SERVICE, METHOD, OK, ON_INVOKE, PLAIN,
+    UNAUTHENTICATED, UNIMPLEMENTED, UNKNOWN, assert_info, echo_any, invoke_request, invoke_service,
+    sidecar,
 };
 use crate::support::{ConfigFile, eventually};
 
@@ -403,6 +404,71 @@ async fn odd_requests_are_told_what_is_odd_about_them() {
     let text = "malformed method name: \"/nothing\"";
     let answer = mesh.own.unary("/nothing", PLAIN, "").await.unwrap();
     assert_eq!(answer.status(), (UNIMPLEMENTED, text));
+    assert!(mesh.app.calls().is_empty());
+}
+
+/// `SetMetadata` of `k` to `v`, compressed with gzip by another program.
+const PACKED: &[u8] = &[
+    31, 139, 8, 0, 0, 0, 0, 0, 2, 255, 227, 98, 204, 22, 98, 44, 3, 0, 33, 73, 193, 126, 6, 0, 0, 0,
+];
+
+#[tokio::test]
+async fn a_request_may_be_compressed_with_gzip() {
+    let mesh = mesh_with(|sidecar| sidecar).await;
+    let mut message = vec![1, 0, 0, 0];
+    message.push(u8::try_from(PACKED.len()).unwrap());
+    message.extend_from_slice(PACKED);
+    let path = "/dapr.proto.runtime.v1.Dapr/SetMetadata";
+    let metadata = [("grpc-encoding", "gzip")];
+    let mut call = mesh.own.open(path, &metadata).await.unwrap();
+    call.tx.send_raw(message).await.unwrap();
+    call.tx.half_close();
+    assert_eq!(call.rx.finish().await.unwrap().status(), (OK, ""));
+    let answer = mesh.own.unary(GET_METADATA, PLAIN, "").await.unwrap();
+    let told = runtime::GetMetadataResponse::decode(&answer.messages[0][..]).unwrap();
+    assert_eq!(told.extended_metadata["k"], "v");
+}
+
+#[tokio::test]
+async fn what_is_no_grpc_never_reaches_a_method_or_an_app() {
+    let mesh = mesh_with(|sidecar| sidecar).await;
+    let field = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+    let grpc = field("content-type", "application/grpc");
+    let to = field("dapr-app-id", mesh.id());
+    for path in [GET_METADATA, METHOD] {
+        for (method, fields, code, text) in [
+            (
+                "GET",
+                vec![grpc.clone()],
+                INTERNAL,
+                "Received a HEADERS frame with :method \"GET\" which should be POST",
+            ),
+            (
+                "POST",
+                vec![field("content-type", "text/plain")],
+                INVALID,
+                "invalid gRPC request content-type \"text/plain\"",
+            ),
+            (
+                "POST",
+                vec![grpc.clone(), field("x-bin", "***")],
+                INTERNAL,
+                "malformed binary metadata \"***\" in header \"x-bin\": illegal base64 data at input byte 0",
+            ),
+            (
+                "POST",
+                vec![grpc.clone(), field("grpc-timeout", "0n")],
+                DEADLINE,
+                "context deadline exceeded",
+            ),
+        ] {
+            let fields = [fields, vec![to.clone()]].concat();
+            let mut call = mesh.own.request(method, path, &fields).await.unwrap();
+            call.tx.half_close();
+            let answer = call.rx.finish().await.unwrap();
+            assert_eq!(answer.status(), (code, text), "{path}");
+        }
+    }
     assert!(mesh.app.calls().is_empty());
 }
 

@@ -43,6 +43,36 @@ async fn exchange(mut call: GrpcStream, stream: usize, lens: Vec<usize>, ahead: 
     );
 }
 
+#[tokio::test]
+async fn a_storm_of_cancelled_calls_leaves_the_connection_to_the_others() {
+    // The app answers just when callers give up, so that answers meet streams that are gone.
+    let mesh = GrpcMesh::start(|call| match call.values("x-storm").is_empty() {
+        true => GrpcScript::new().echo().ok(),
+        false => GrpcScript::new().numbered(50, 200).hang(),
+    })
+    .await;
+    for (way, client) in mesh.ways() {
+        let mut beside = client.open(METHOD, &mesh.to()).await.unwrap();
+        for round in 0..8 {
+            let mut storm = Vec::new();
+            for _ in 0..400 {
+                let metadata = mesh.to_with(&[("x-storm", "1")]);
+                storm.push(client.open(METHOD, &metadata).await.unwrap());
+            }
+            // Some have begun to get their answers, others have not.
+            assert!(storm[0].rx.message().await.unwrap().is_some());
+            drop(storm);
+            beside.tx.send(format!("{round}")).await.unwrap();
+            let back = beside.rx.message().await.unwrap();
+            assert_eq!(
+                back.as_deref(),
+                Some(format!("{round}").as_bytes()),
+                "{way}"
+            );
+        }
+    }
+}
+
 #[test]
 fn interleaved_streams_keep_their_own_bytes() {
     let rt = tokio::runtime::Builder::new_current_thread()

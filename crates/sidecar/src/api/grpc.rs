@@ -14,20 +14,24 @@ use std::rc::Rc;
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Request};
-use outrider_wire::{r#gen::runtime, grpc::Code};
+use outrider_wire::{
+    r#gen::runtime,
+    grpc::{Code, trace},
+};
 use tokio::task::spawn_local;
 
-use super::trace::baggage_of;
+use super::trace::{baggage_of, new_traceparent};
 use crate::{
+    call::early,
     io::Stream,
     lane::Lane,
-    link::io::Gathered,
+    link::{connection::LOCAL_STREAM_WINDOW, io::Gathered},
     listen::connection::{CLIENT_STREAMS, builder, serve_http2},
     proxy, reflection,
 };
 use log::Line;
 use status::Status;
-use unary::{Asked, deadline, serve as unary};
+use unary::{Asked, serve as unary};
 
 /// The service that is ours.
 const SERVICE: &str = "dapr.proto.runtime.v1.Dapr";
@@ -43,7 +47,7 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
     serve_http2(
-        &builder(CLIENT_STREAMS),
+        &builder(CLIENT_STREAMS, LOCAL_STREAM_WINDOW),
         gathered,
         drain,
         |req, respond, open| {
@@ -60,11 +64,17 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
 async fn handle(lane: &Rc<Lane>, req: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let _in_flight = lane.shared.in_flight.begin();
     let line = lane.shared.plan.api.log.map(|_| Line::begin(&req));
+    let mut respond = respond;
+    let deadline = match early::check(&req) {
+        Ok(deadline) => deadline,
+        Err(refused) => return refused.send(&mut respond),
+    };
     let admitted = admit(lane, &req);
     let mut asked = Asked {
         req,
         respond,
         echo: HeaderMap::new(),
+        deadline,
     };
     match admitted {
         Ok(baggage) => {
@@ -117,10 +127,15 @@ fn admit(lane: &Lane, req: &Request<RecvStream>) -> Result<Option<HeaderValue>, 
 }
 
 /// Returns the code that the call ended with.
-async fn dispatch(lane: &Rc<Lane>, asked: Asked) -> i32 {
+async fn dispatch(lane: &Rc<Lane>, mut asked: Asked) -> i32 {
     let shared = &lane.shared;
     let path = asked.req.uri().path().to_owned();
-    match path.strip_prefix(DAPR) {
+    let ours = path.strip_prefix(DAPR);
+    if ours.is_some_and(|method| method != "InvokeService") && shared.plan.api.tracing {
+        let context = trace_context(lane, asked.req.headers());
+        asked.echo.insert("grpc-trace-bin", context);
+    }
+    match ours {
         Some("InvokeService") => invoke::invoke(lane, asked).await,
         Some("GetMetadata") => {
             let read = async |_: runtime::GetMetadataRequest| Ok(metadata::read(shared));
@@ -143,11 +158,26 @@ async fn dispatch(lane: &Rc<Lane>, asked: Asked) -> i32 {
                 req,
                 mut respond,
                 echo,
+                ..
             } = asked;
             reflection::serve(SERVICE, req.into_body(), &mut respond, echo).await
         }
         None => pass(lane, asked).await,
     }
+}
+
+/// The trace context of a call in gRPC's form, which is told to the client.
+fn trace_context(lane: &Lane, headers: &HeaderMap) -> HeaderValue {
+    if let Some(context) = headers.get("grpc-trace-bin") {
+        return context.clone();
+    }
+    let text = headers.get("traceparent").map(HeaderValue::as_bytes);
+    let binary = text.and_then(trace::to_binary).or_else(|| {
+        let made = new_traceparent(|| lane.random());
+        trace::to_binary(&made)
+    });
+    let text = outrider_core::base64::encode_unpadded(&binary.unwrap_or_default());
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn unimplemented() -> Status {
@@ -157,7 +187,7 @@ fn unimplemented() -> Status {
 /// A method that is none of ours.
 async fn pass(lane: &Rc<Lane>, mut asked: Asked) -> i32 {
     let passed = proxy::Asked {
-        deadline: deadline(asked.req.headers()),
+        deadline: asked.deadline,
         baggage: asked.echo.remove("baggage"),
         req: asked.req,
     };

@@ -99,6 +99,13 @@ fn check_member(member: &[u8]) -> Result<(), String> {
     if !value.iter().all(is_octet) {
         return Err(format!("invalid value: {}", quoted(value)));
     }
+    let mut escapes = value.iter().enumerate().filter(|(_, byte)| **byte == b'%');
+    let digits = |at| value.get(at + 1..at + 3).unwrap_or_default();
+    let is_bad = |at| digits(at).len() < 2 || !digits(at).iter().all(u8::is_ascii_hexdigit);
+    if let Some((at, _)) = escapes.find(|(at, _)| is_bad(*at)) {
+        let shown = quoted(&value[at..value.len().min(at + 3)]);
+        return Err(format!("invalid value: invalid URL escape {shown}"));
+    }
     Ok(())
 }
 

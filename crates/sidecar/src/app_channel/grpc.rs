@@ -7,34 +7,31 @@ use std::{
     task::{Poll, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::RecvStream;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header, uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header, uri};
 use outrider_trust::Connector;
 use outrider_wire::grpc::{Code, frame};
 use tokio::time::Instant;
 
 use crate::{
-    call::{Body, grpc::GrpcStatus},
+    call::grpc::GrpcStatus,
     link::{
         client::{USER_AGENT, timeout_value},
         end::{AppEnd, End},
         failure,
         message::Messages,
         pool::Group,
-        raw::{self, Broken, Sending},
+        raw::{self, BodySource, Sending},
     },
 };
 
 const ON_INVOKE: &str = "/dapr.proto.runtime.v1.AppCallback/OnInvoke";
 const HEALTH_CHECK: &str = "/dapr.proto.runtime.v1.AppCallbackHealthCheck/HealthCheck";
 
-/// Attempts over further connections where the app did not look at the one before.
-const UNPROCESSED_LIMIT: u32 = 3;
-
 /// The app beside this sidecar, as one lane sees it.
 pub(crate) struct GrpcApp {
-    authority: uri::Authority,
+    origin: Origin,
     end: End,
     group: Rc<Group>,
     /// Longest message, either way.
@@ -69,10 +66,16 @@ impl GrpcApp {
     /// The app at `addr` (`host:port`).
     pub(super) fn new(addr: &str, tls: Option<Connector>, limit: usize) -> Self {
         Self {
-            // The app's own name means nothing to it.
-            authority: addr
-                .parse()
-                .unwrap_or(uri::Authority::from_static("localhost")),
+            origin: Origin {
+                scheme: match tls {
+                    Some(_) => uri::Scheme::HTTPS,
+                    None => uri::Scheme::HTTP,
+                },
+                // The app's own name means nothing to it.
+                authority: addr
+                    .parse()
+                    .unwrap_or(uri::Authority::from_static("localhost")),
+            },
             end: End::App(Rc::new(AppEnd {
                 addr: addr.to_owned(),
                 tls,
@@ -114,22 +117,18 @@ impl GrpcApp {
         message: &[u8],
         deadline: Option<Instant>,
     ) -> Answered {
-        metadata.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/grpc"),
-        );
+        let content_type = HeaderValue::from_static("application/grpc");
+        put(&mut metadata, header::CONTENT_TYPE, content_type);
         if let Some(deadline) = deadline {
-            metadata.insert("grpc-timeout", timeout_value(deadline));
+            let name = HeaderName::from_static("grpc-timeout");
+            put(&mut metadata, name, timeout_value(deadline));
         }
         let body = match framed(message, self.limit) {
             Ok(body) => body,
             Err(status) => return status.into(),
         };
         let path = uri::PathAndQuery::from_static(path);
-        match self
-            .exchange(&path, &metadata, || Body::Whole(body.clone()))
-            .await
-        {
+        match self.exchange(&path, &metadata, &body).await {
             Ok((response, sending)) => read(response, sending, self.limit).await,
             Err(NoAnswer { status, unreached }) => Answered {
                 status,
@@ -139,34 +138,22 @@ impl GrpcApp {
         }
     }
 
-    /// Opens a stream and waits for the head of its answer. Where the app surely did not look at
-    /// it, it is opened again, as long as `body` has the whole body.
+    /// Opens a stream and waits for the head of its answer.
     pub(crate) async fn exchange(
         &self,
         path: &uri::PathAndQuery,
         metadata: &HeaderMap,
-        body: impl BodySource,
+        body: &impl BodySource,
     ) -> Result<(Response<RecvStream>, Sending), NoAnswer> {
-        let mut unprocessed = 0;
-        loop {
-            let link = self.group.link(&self.end).await;
-            let link = link.map_err(|error| NoAnswer {
+        let request = || request(&self.origin, path, metadata.clone());
+        let answered = raw::exchange(&self.group, &self.end, request, body).await;
+        answered.map_err(|error| match error {
+            raw::NoAnswer::Unreached(error) => NoAnswer {
                 status: GrpcStatus::new(Code::Unavailable, error.to_string()),
                 unreached: true,
-            })?;
-            let sent = async {
-                let req = request(&self.authority, path, metadata.clone());
-                raw::open(&link, req, body.body()).await?.head().await
-            };
-            match sent.await {
-                Err(Broken::Unprocessed(_))
-                    if unprocessed < UNPROCESSED_LIMIT && body.is_possible() =>
-                {
-                    unprocessed += 1;
-                }
-                answered => return answered.map_err(|broken| broken.status().into()),
-            }
-        }
+            },
+            raw::NoAnswer::Broken(broken) => broken.status().into(),
+        })
     }
 }
 
@@ -179,58 +166,53 @@ impl From<GrpcStatus> for NoAnswer {
     }
 }
 
-/// A body that may be needed more than once.
-pub(crate) trait BodySource {
-    /// The body from its start.
-    fn body(&self) -> Body;
-    /// Whether it can be had again.
-    fn is_possible(&self) -> bool;
-}
-
-/// Whole bodies can be had as often as one likes.
-impl<F: Fn() -> Body> BodySource for F {
-    fn body(&self) -> Body {
-        self()
-    }
-
-    fn is_possible(&self) -> bool {
-        true
-    }
+/// Whom a request is for.
+pub(crate) struct Origin {
+    /// Some servers refuse one that does not fit the connection.
+    pub scheme: uri::Scheme,
+    /// Host and port.
+    pub authority: uri::Authority,
 }
 
 /// A gRPC request. What the transport itself says is set here, whatever the metadata has.
 pub(crate) fn request(
-    authority: &uri::Authority,
+    origin: &Origin,
     path: &uri::PathAndQuery,
     metadata: HeaderMap,
 ) -> Request<()> {
     let mut parts = uri::Parts::default();
-    parts.scheme = Some(uri::Scheme::HTTP);
-    parts.authority = Some(authority.clone());
+    parts.scheme = Some(origin.scheme.clone());
+    parts.authority = Some(origin.authority.clone());
     parts.path_and_query = Some(path.clone());
     let mut req = Request::new(());
     *req.method_mut() = Method::POST;
     *req.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
     *req.headers_mut() = metadata;
     let headers = req.headers_mut();
-    headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    put(headers, header::TE, HeaderValue::from_static("trailers"));
+    put(
+        headers,
+        header::USER_AGENT,
+        HeaderValue::from_static(USER_AGENT),
+    );
     req
 }
 
+/// Sets a field; a map that is full is left as it is, because whoever filled it came from outside.
+pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    let _ = headers.try_insert(name, value);
+}
+
 fn framed(message: &[u8], limit: usize) -> Result<Bytes, GrpcStatus> {
-    let prefix = frame::prefix(message.len()).filter(|_| message.len() <= limit);
-    let Some(prefix) = prefix else {
+    let framed = (message.len() <= limit).then(|| frame::framed(message));
+    let Some(framed) = framed.flatten() else {
         let text = format!(
             "trying to send message larger than max ({} vs. {limit})",
             message.len()
         );
         return Err(GrpcStatus::new(Code::ResourceExhausted, text));
     };
-    let mut out = BytesMut::with_capacity(message.len() + prefix.len());
-    out.extend_from_slice(&prefix);
-    out.extend_from_slice(message);
-    Ok(out.freeze())
+    Ok(framed)
 }
 
 impl From<GrpcStatus> for Answered {
@@ -249,10 +231,10 @@ async fn read(response: Response<RecvStream>, mut sending: Sending, limit: usize
         return status.into();
     }
     // An answer that consists of trailers only has the status in its head.
-    if let Some(status) = failure::status_in(&head.headers) {
+    if recv.is_end_stream() || head.headers.contains_key("grpc-status") {
         return Answered {
+            status: failure::no_status(&head.headers),
             trailers: head.headers,
-            status,
             ..Answered::default()
         };
     }

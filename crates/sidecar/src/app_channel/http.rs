@@ -1,6 +1,6 @@
 //! A request to an app that speaks HTTP, of whichever version.
 
-use std::rc::Rc;
+use std::{io::Write, rc::Rc};
 
 use http::{HeaderName, HeaderValue, Request, Uri, uri};
 use outrider_core::quote::quote;
@@ -116,6 +116,7 @@ impl HttpApp {
     }
 
     fn request(&self, verb: &str, target: &[u8]) -> Result<Request<()>, AppError> {
+        let escaped = escaped(target);
         let bad = || {
             let text = String::from_utf8_lossy(target);
             AppError::Target(format!("parse {}: invalid character in URL", quote(&text)))
@@ -123,7 +124,7 @@ impl HttpApp {
         let mut parts = uri::Parts::default();
         parts.scheme = Some(uri::Scheme::HTTP);
         parts.authority = Some(self.addr.parse().map_err(|_| bad())?);
-        parts.path_and_query = Some(uri::PathAndQuery::try_from(target).map_err(|_| bad())?);
+        parts.path_and_query = Some(uri::PathAndQuery::try_from(&escaped[..]).map_err(|_| bad())?);
         let mut req = Request::new(());
         *req.uri_mut() = Uri::from_parts(parts).map_err(|_| bad())?;
         *req.method_mut() = verb.parse().map_err(|_| bad())?;
@@ -151,6 +152,21 @@ impl HttpApp {
     }
 }
 
+/// `target` with what can't stand in one of HTTP/2 escaped.
+fn escaped(target: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(target.len());
+    for &byte in target {
+        match byte {
+            b'"' | b'<' | b'>' | b'`' | b'\\' | b'^' | b'{' | b'|' | b'}' | 0x80.. => {
+                // Writing to memory can't fail.
+                let _ = write!(out, "%{byte:02X}");
+            }
+            byte => out.push(byte),
+        }
+    }
+    out
+}
+
 impl Head {
     /// Adds a field. HTTP/2 has no way to say one whose name or value is none.
     pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
@@ -160,7 +176,8 @@ impl Head {
                 if let (Ok(name), Ok(value)) =
                     (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
                 {
-                    req.headers_mut().append(name, value);
+                    // A full map stays as it is: whoever filled it came from outside.
+                    let _ = req.headers_mut().try_append(name, value);
                 }
             }
         }

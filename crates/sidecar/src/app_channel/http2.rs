@@ -1,8 +1,9 @@
 //! Requests to an app that speaks HTTP/2 without TLS.
 
 use std::{
+    cell::RefCell,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -15,13 +16,11 @@ use crate::{
     call::{Body, BodyError, BodyStream},
     link::{
         end::{AppEnd, End},
+        failure,
         pool::Group,
-        raw::{self, Broken, RawBody, Sending},
+        raw::{self, BodySource, Broken, NoAnswer, RawBody, Sending},
     },
 };
-
-/// Attempts over further connections where the app did not look at the one before.
-const UNPROCESSED_LIMIT: u32 = 3;
 
 /// The app beside this sidecar, as one lane sees it.
 pub(super) struct Channel {
@@ -53,32 +52,24 @@ impl Channel {
             let value = HeaderValue::from(length);
             head.headers_mut().insert(header::CONTENT_LENGTH, value);
         }
-        let again = match &rest.body {
-            Body::Empty => Some(Bytes::new()),
-            Body::Whole(bytes) => Some(bytes.clone()),
-            Body::Stream(_) => None,
+        let length = rest.length;
+        let source = match rest.body {
+            Body::Stream(_) => Source::Once(RefCell::new(Body::Stream(Box::new(Exactly {
+                body: rest.body,
+                length,
+                sent: 0,
+            })))),
+            Body::Whole(bytes) => Source::Again(bytes),
+            Body::Empty => Source::Again(Bytes::new()),
         };
-        let mut body = rest.body;
-        let mut unprocessed = 0;
-        let (response, sending) = loop {
-            let link = self.group.link(&self.end).await;
-            let link = link.map_err(|error| AppError::Unreachable(error.cause().to_owned()))?;
-            let sent = async { raw::open(&link, head.clone(), body).await?.head().await };
-            match (sent.await, &again) {
-                (Ok(answered), _) => break answered,
-                (Err(Broken::Unprocessed(_)), Some(bytes)) if unprocessed < UNPROCESSED_LIMIT => {
-                    unprocessed += 1;
-                    body = Body::whole(bytes.clone());
-                }
-                (Err(broken), _) => return Err(error(broken)),
-            }
-        };
+        let answered = raw::exchange(&self.group, &self.end, || head.clone(), &source).await;
+        let (response, sending) = answered.map_err(error)?;
         let (parts, recv) = response.into_parts();
         let mut fields = Fields::with_capacity(256, parts.headers.len());
         for (name, value) in &parts.headers {
             fields.push_canonical(name.as_str().as_bytes(), value.as_bytes());
         }
-        let body = RawBody::new(recv).into_body().await;
+        let body = RawBody::answer(recv).into_body().await;
         let body = match body {
             Body::Stream(_) => Body::Stream(Box::new(Answer {
                 body,
@@ -104,12 +95,66 @@ fn declared(rest: &Rest) -> Option<u64> {
     }
 }
 
-fn error(broken: Broken) -> AppError {
-    match broken {
-        Broken::Body(error) => AppError::Body(error),
-        Broken::Unprocessed(error) | Broken::Stream(error) => {
-            AppError::Http2(crate::link::failure::text(&error))
+fn error(error: NoAnswer) -> AppError {
+    match error {
+        NoAnswer::Unreached(error) => AppError::Unreachable(error.cause().to_owned()),
+        NoAnswer::Broken(Broken::Body(error)) => AppError::Body(error),
+        NoAnswer::Broken(Broken::Unprocessed(error) | Broken::Stream(error)) => {
+            AppError::Http2(failure::text(&error))
         }
+    }
+}
+
+/// A body to be sent.
+enum Source {
+    /// As often as one likes.
+    Again(Bytes),
+    /// But once.
+    Once(RefCell<Body>),
+}
+
+impl BodySource for Source {
+    fn body(&self) -> Body {
+        match self {
+            Self::Again(bytes) => Body::whole(bytes.clone()),
+            Self::Once(body) => body.take(),
+        }
+    }
+
+    fn is_possible(&self) -> bool {
+        matches!(self, Self::Again(_))
+    }
+}
+
+/// A body that breaks if it is not as long as was said.
+struct Exactly {
+    body: Body,
+    length: Option<u64>,
+    sent: u64,
+}
+
+impl BodyStream for Exactly {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let piece = ready!(self.body.poll_data(cx));
+        if let Some(Ok(piece)) = &piece {
+            self.sent += piece.len() as u64;
+        }
+        let ended = piece.is_none();
+        match self.length {
+            Some(length) if self.sent > length || (ended && self.sent < length) => {
+                let text = format!(
+                    "http: ContentLength={length} with Body length {}",
+                    self.sent
+                );
+                self.length = None;
+                Poll::Ready(Some(Err(BodyError::Broken(text))))
+            }
+            _ => Poll::Ready(piece),
+        }
+    }
+
+    fn poll_progress(&mut self, cx: &mut Context<'_>) {
+        self.body.poll_progress(cx);
     }
 }
 

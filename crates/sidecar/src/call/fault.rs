@@ -6,6 +6,7 @@
 use outrider_core::json;
 use outrider_wire::grpc::{Code, rpc_error_text};
 
+use super::grpc::GrpcStatus;
 use crate::metrics::{Category, ErrorCode};
 
 /// Where along the way a fault arose.
@@ -221,6 +222,14 @@ impl Fault {
         kind.unwrap_or(self.kind).row().repeat
     }
 
+    /// The callee's sidecar has given the call up.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::PeerStatus(Code::Canceled | Code::DeadlineExceeded)
+        )
+    }
+
     /// HTTP status of the API's answer.
     pub(crate) fn status(&self) -> u16 {
         self.kind.row().status
@@ -254,7 +263,30 @@ impl Fault {
 
     /// The body of the API's answer (contract `http-api.md` 9).
     pub(crate) fn body(&self, target: &str, app_id: &str) -> Vec<u8> {
-        let message = match self.kind {
+        error_body(FAILED_CALL.name, &self.told(target, app_id))
+    }
+
+    /// The status of a failed `InvokeService` (contract `grpc-api.md` 4.6): the code survives in the
+    /// text alone, but for the deadline that the caller itself has set.
+    pub(crate) fn invoke_status(&self, target: &str, app_id: &str) -> GrpcStatus {
+        let code = match self.kind {
+            Kind::DeadlineExceeded => Code::DeadlineExceeded,
+            _ => Code::Internal,
+        };
+        GrpcStatus::new(code, self.told(target, app_id))
+    }
+
+    /// The status of a proxied call that got nowhere (contract `grpc-api.md` 9.6).
+    pub(crate) fn proxy_status(&self) -> GrpcStatus {
+        let code = match self.kind {
+            Kind::InvalidTarget | Kind::UnknownApp | Kind::NoResolver => Code::Unknown,
+            kind => kind.code(),
+        };
+        GrpcStatus::new(code, self.message.clone())
+    }
+
+    fn told(&self, target: &str, app_id: &str) -> String {
+        match self.kind {
             Kind::NoTarget => self.message.clone(),
             _ if self.retries > 0 => format!(
                 "failed to invoke, id: {target}, err: failed to invoke target {app_id} after {} \
@@ -263,8 +295,7 @@ impl Fault {
                 self.text()
             ),
             _ => format!("failed to invoke, id: {target}, err: {}", self.text()),
-        };
-        error_body(FAILED_CALL.name, &message)
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! What a gRPC app says beside header fields and body, and how an HTTP client hears it
 //! (contract `grpc-api.md` 4.5, `http-api.md` 10).
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue};
 use outrider_wire::{
     Fields,
     r#gen::google::protobuf::Any,
     grpc::{Code, details, encode_message, status::http_from_code},
 };
+use prost::DecodeError;
+use tokio::time::Instant;
 
 use super::{Body, Reply, fault::error_body, request::Status};
 
@@ -49,6 +53,24 @@ impl GrpcStatus {
     /// Whether the call went well.
     pub(crate) fn is_ok(&self) -> bool {
         self.code == Code::Ok.number()
+    }
+}
+
+/// The clocks of two processes that give up at the same time differ by less.
+const SAME_TIME: Duration = Duration::from_millis(20);
+
+/// Whether a call that was cancelled by the far end was cancelled for its deadline: both ends know
+/// it, and the other one may be faster.
+pub(crate) fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() + SAME_TIME >= deadline)
+}
+
+/// What Go's protobuf says of bytes that are no message.
+pub(crate) fn go_text(error: &DecodeError) -> &'static str {
+    // There is no other way to ask.
+    match error.to_string().contains("UTF-8") {
+        true => "string field contains invalid UTF-8",
+        false => "proto: cannot parse invalid wire-format data",
     }
 }
 

@@ -56,11 +56,7 @@ impl Call {
 
     /// The caller asks for server-sent events and nothing else (contract `http-api.md` 8.4).
     pub(crate) fn wants_events(&self) -> bool {
-        self.fields.get("accept").is_some_and(|value| {
-            value
-                .trim_ascii()
-                .eq_ignore_ascii_case(b"text/event-stream")
-        })
+        wants_events(&self.fields)
     }
 
     /// Sending it twice does no more than sending it once (RFC 9110 9.2.2).
@@ -71,6 +67,14 @@ impl Call {
             Some(Get | Head | Options | Trace | Put | Delete)
         )
     }
+}
+
+/// The fields ask for server-sent events and nothing else.
+pub(crate) fn wants_events(fields: &Fields) -> bool {
+    let accept = fields.get("accept").unwrap_or_default();
+    accept
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"text/event-stream")
 }
 
 /// What the app, or a sidecar on its behalf, answered.

@@ -12,7 +12,7 @@ use crate::{
     app_channel::{App, grpc::Answered},
     call::{
         Body, Fault, Kind, Reply, Status,
-        grpc::{GrpcEnd, GrpcStatus},
+        grpc::{GrpcEnd, GrpcStatus, go_text},
     },
     lane::Lane,
 };
@@ -68,12 +68,17 @@ fn reply(answered: Answered) -> Reply {
         unreached,
     } = answered;
     let mut trailers = metadata::from_app(&trailers);
+    if status.code >= 100 {
+        // From there on, numbers between sidecars are HTTP's.
+        status.code = Code::Unknown.number();
+    }
     let message = match status.is_ok() {
         false => common::InvokeResponse::default(),
         true => match common::InvokeResponse::decode(message) {
             Ok(message) => message,
             Err(error) => {
-                let text = format!("grpc: failed to unmarshal the received message: {error}");
+                let why = go_text(&error);
+                let text = format!("grpc: failed to unmarshal the received message: {why}");
                 status = GrpcStatus::new(Code::Internal, text);
                 trailers = Fields::default();
                 common::InvokeResponse::default()

@@ -1,9 +1,10 @@
 //! A call handed to an app that speaks HTTP.
 
-use outrider_core::{path::push_escaped_path, quote::quote};
+use outrider_core::{base64, path::push_escaped_path, quote::quote};
 use outrider_wire::{
     Fields,
     envelope::Verb,
+    grpc::{metadata::is_from_grpc, trace::to_text},
     headers::{strip_hop_by_hop, to_http},
 };
 
@@ -38,7 +39,7 @@ pub(super) async fn deliver(
     let target = target(arrival.method, arrival.query);
     let failed = |error: crate::app_channel::AppError| {
         let path = String::from_utf8_lossy(&target);
-        error.into_fault(verb, &format!("http://{}{path}", app.addr()))
+        error.into_fault(verb, &format!("{}://{}{path}", app.scheme(), app.addr()))
     };
     let mut head = http
         .head(verb, &target, 512 + arrival.fields.text_len())
@@ -146,7 +147,14 @@ fn push_fields(head: &mut Head, lane: &Lane, http: &HttpApp, arrival: &Arrival<'
     if let Some(token) = token {
         head.push(b"Dapr-Api-Token", token.as_bytes());
     }
-    if let Some(traceparent) = trace.traceparent {
+    let of_binary = trace
+        .grpc_trace_bin
+        .filter(|_| is_from_grpc(arrival.fields));
+    let of_binary = of_binary
+        .and_then(base64::decode)
+        .and_then(|it| to_text(&it));
+    let traceparent = of_binary.as_ref().map(|text| &text[..]);
+    if let Some(traceparent) = traceparent.or(trace.traceparent) {
         head.push(b"Traceparent", traceparent);
         if let Some(tracestate) = trace.tracestate {
             head.push(b"Tracestate", tracestate);

@@ -137,11 +137,8 @@ fn head<'a>(out: &'a Outgoing<'_>) -> RequestHead<'a> {
         canonical: false,
         appended: out.appended,
         extra: out.extra,
-        ..RequestHead::new(
-            &call.method,
-            Verb::from_i32(call.verb).unwrap_or_default(),
-            &call.fields,
-        )
+        verb: call.verb,
+        ..RequestHead::new(&call.method, Verb::None, &call.fields)
     }
 }
 

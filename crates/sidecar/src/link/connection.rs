@@ -17,7 +17,7 @@ use h2::{
 use http::Request;
 use outrider_lookup::Instance;
 use outrider_telemetry::log::scope;
-use tokio::task::spawn_local;
+use tokio::{sync::Notify, task::spawn_local};
 
 use super::{
     connect::ConnectError,
@@ -34,8 +34,17 @@ pub(crate) const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// Window of one stream: what a slow reader makes us hold.
 pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
 
+/// The same where the far end is on this host.
+pub(crate) const LOCAL_STREAM_WINDOW: u32 = 64 * 1024;
+
 /// Largest frame we take.
 pub(crate) const MAX_FRAME: u32 = 64 * 1024;
+
+/// Streams that were reset are remembered for so long, and so many, because frames of theirs may be
+/// on their way: a burst of calls that are given up must not end the connection.
+pub(crate) const RESET_STREAMS: usize = 20_000;
+/// See [`RESET_STREAMS`].
+pub(crate) const RESET_KEPT: Duration = Duration::from_secs(10);
 
 /// Finds out whether a sidecar is there, with a connection that is not kept. The system accepts
 /// connections for a process that is frozen or stuck: only a word of the peer counts.
@@ -56,9 +65,13 @@ async fn greeted(end: &End, limit: Duration) -> Result<Greeted, ConnectError> {
     let gathered = Gathered::new(end.connect().await?, Vec::new());
     let mut builder = h2::client::Builder::new();
     builder
-        .initial_window_size(STREAM_WINDOW)
+        .initial_window_size(end.stream_window())
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(MAX_FRAME)
+        // What arrives late for calls that were given up must not count against the connection.
+        .max_concurrent_reset_streams(RESET_STREAMS)
+        .reset_stream_duration(RESET_KEPT)
+        .max_local_error_reset_streams(None)
         .enable_push(false);
     let (send, mut connection) = builder
         .handshake(gathered.clone())
@@ -131,7 +144,9 @@ pub(super) async fn open(group: &Rc<Group>, end: &End) -> Result<Rc<Link>, Conne
     let link = Rc::new(Link {
         send,
         streams: Cell::new(0),
+        used: Rc::default(),
         closed: Cell::new(false),
+        freed: group.freed(),
     });
     group.add(&link);
     let pings = pings.filter(|_| end.is_pinged());
@@ -139,7 +154,12 @@ pub(super) async fn open(group: &Rc<Group>, end: &End) -> Result<Rc<Link>, Conne
         group: Rc::clone(group),
         link: Rc::clone(&link),
         end: end.clone(),
-        keepalive: Keepalive::new(pings, gathered.clone(), end.idle_limit()),
+        keepalive: Keepalive::new(
+            pings,
+            gathered.clone(),
+            Rc::clone(&link.used),
+            end.idle_limit(),
+        ),
         gathered,
     };
     spawn_local(driven.drive(connection));
@@ -150,7 +170,11 @@ pub(super) async fn open(group: &Rc<Group>, end: &End) -> Result<Rc<Link>, Conne
 pub(crate) struct Link {
     send: SendRequest<Bytes>,
     streams: Cell<usize>,
+    /// A call has used it since the last look.
+    used: Rc<Cell<bool>>,
     closed: Cell<bool>,
+    /// Told when there is a place again.
+    freed: Rc<Notify>,
 }
 
 /// A request on its way.
@@ -185,6 +209,7 @@ impl Link {
     /// Counts a stream until the guard is dropped.
     pub(crate) fn begin(self: &Rc<Self>) -> StreamGuard {
         self.streams.set(self.streams.get() + 1);
+        self.used.set(true);
         StreamGuard(Rc::clone(self))
     }
 
@@ -217,7 +242,11 @@ pub(crate) struct StreamGuard(Rc<Link>);
 
 impl Drop for StreamGuard {
     fn drop(&mut self) {
+        let was_full = self.0.is_full();
         self.0.streams.set(self.0.streams.get() - 1);
+        if was_full {
+            self.0.freed.notify_one();
+        }
     }
 }
 

@@ -6,7 +6,10 @@ use outrider_lookup::Instance;
 use outrider_trust::Connector;
 use tokio::time::Instant;
 
-use super::connect::{ConnectError, connect};
+use super::{
+    connect::{ConnectError, connect},
+    connection::{LOCAL_STREAM_WINDOW, STREAM_WINDOW},
+};
 use crate::io::Stream;
 
 /// The far end of a connection.
@@ -58,6 +61,14 @@ impl End {
             Self::Peer(instance) if instance.is_dispensable() => SHORT_GREETING,
             Self::Peer(_) => GREETING,
             Self::App(_) => APP_PATIENCE,
+        }
+    }
+
+    /// What one stream may send ahead of its reader.
+    pub(super) fn stream_window(&self) -> u32 {
+        match self {
+            Self::Peer(_) => STREAM_WINDOW,
+            Self::App(_) => LOCAL_STREAM_WINDOW,
         }
     }
 

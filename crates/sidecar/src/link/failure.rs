@@ -67,7 +67,17 @@ pub(crate) fn text(error: &h2::Error) -> String {
             reason_name(reason)
         ),
         _ if error.is_go_away() => "the connection is draining".to_owned(),
-        _ => format!("error reading from server: {error}"),
+        _ => format!("error reading from server: {}", io_text(error)),
+    }
+}
+
+/// A broken connection as Go words it.
+fn io_text(error: &h2::Error) -> String {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, NotConnected, UnexpectedEof};
+    match error.get_io().map(std::io::Error::kind) {
+        Some(BrokenPipe | UnexpectedEof | NotConnected) => "EOF".to_owned(),
+        Some(ConnectionReset) => "connection reset by peer".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -115,8 +125,14 @@ pub(crate) fn code_in(headers: &HeaderMap) -> Option<i32> {
 pub(crate) fn status_in(headers: &HeaderMap) -> Option<GrpcStatus> {
     headers.get("grpc-status")?;
     let Some(code) = code_in(headers) else {
-        let text = "transport: malformed grpc-status";
-        return Some(GrpcStatus::new(Code::Internal, text));
+        let shown = headers
+            .get("grpc-status")
+            .map_or(&b""[..], |value| value.as_bytes());
+        let shown = outrider_core::quote::quote(&String::from_utf8_lossy(shown));
+        let text = format!(
+            "transport: malformed grpc-status: strconv.ParseInt: parsing {shown}: invalid syntax"
+        );
+        return Some(GrpcStatus::new(Code::Unknown, text));
     };
     let message = headers.get("grpc-message");
     let message = message.map_or_else(String::new, |value| {
@@ -152,7 +168,7 @@ pub(crate) fn not_grpc(head: &http::response::Parts) -> Option<GrpcStatus> {
         value.len() >= GRPC.len() && value[..GRPC.len()].eq_ignore_ascii_case(GRPC)
     });
     let status = head.status.as_u16();
-    if typed && status == 200 {
+    if typed && (status == 200 || head.headers.contains_key("grpc-status")) {
         return None;
     }
     let code = match status {
@@ -217,6 +233,12 @@ fn reason_name(reason: Reason) -> &'static str {
         Reason::REFUSED_STREAM => "REFUSED_STREAM",
         Reason::CANCEL => "CANCEL",
         Reason::ENHANCE_YOUR_CALM => "ENHANCE_YOUR_CALM",
+        Reason::SETTINGS_TIMEOUT => "SETTINGS_TIMEOUT",
+        Reason::FRAME_SIZE_ERROR => "FRAME_SIZE_ERROR",
+        Reason::COMPRESSION_ERROR => "COMPRESSION_ERROR",
+        Reason::CONNECT_ERROR => "CONNECT_ERROR",
+        Reason::INADEQUATE_SECURITY => "INADEQUATE_SECURITY",
+        Reason::HTTP_1_1_REQUIRED => "HTTP_1_1_REQUIRED",
         _ => "UNKNOWN",
     }
 }

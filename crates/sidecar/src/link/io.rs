@@ -36,6 +36,8 @@ struct Inner {
     out: RefCell<Out>,
     /// Something was read since the last look.
     active: Cell<bool>,
+    /// Something was written since the last look.
+    wrote: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -72,6 +74,7 @@ impl Gathered {
                 }),
                 out: RefCell::default(),
                 active: Cell::new(true),
+                wrote: Cell::new(false),
             }),
         }
     }
@@ -91,6 +94,11 @@ impl Gathered {
         self.inner.active.replace(false)
     }
 
+    /// True if something was written since the last call.
+    pub(crate) fn take_wrote(&self) -> bool {
+        self.inner.wrote.replace(false)
+    }
+
     /// Writes what has gathered.
     pub(crate) fn poll_flush_now(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut out = self.inner.out.borrow_mut();
@@ -103,6 +111,12 @@ impl Gathered {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             out.written += n;
+            self.inner.wrote.set(true);
+            if out.written > GATHER_LIMIT {
+                // A reader that is always a little behind must not make us keep what it has read.
+                out.bytes.drain(..out.written);
+                out.written = 0;
+            }
         }
         out.written = 0;
         if out.bytes.capacity() > KEEP_LIMIT {

@@ -2,6 +2,8 @@
 //! (contract `sidecar-protocol.md` 9, `grpc-api.md` 1).
 
 use std::{
+    cell::Cell,
+    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,6 +29,8 @@ pub(crate) struct Keepalive {
     pings: Option<h2::PingPong>,
     gathered: Gathered,
     ticks: Interval,
+    /// Set by whoever uses the connection.
+    used: Rc<Cell<bool>>,
     /// Without calls for so long, it is to be given up.
     idle_limit: Duration,
     idle_ticks: u32,
@@ -35,11 +39,12 @@ pub(crate) struct Keepalive {
 }
 
 impl Keepalive {
-    /// Watches the connection whose stream that is. Without `pings` the far side is not asked for
+    /// Watches the connection whose stream that is; `used` is set with each call. Without `pings` the far side is not asked for
     /// signs of life.
     pub(crate) fn new(
         pings: Option<h2::PingPong>,
         gathered: Gathered,
+        used: Rc<Cell<bool>>,
         idle_limit: Duration,
     ) -> Self {
         let mut ticks = interval_at(Instant::now() + TICK, TICK);
@@ -48,6 +53,7 @@ impl Keepalive {
             pings,
             gathered,
             ticks,
+            used,
             idle_limit,
             idle_ticks: 0,
             silent_ticks: 0,
@@ -58,7 +64,12 @@ impl Keepalive {
     /// Ready with the reason once the connection is to be given up: [`DEAD`] or [`IDLE`].
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, idle: bool) -> Poll<&'static str> {
         while self.ticks.poll_tick(cx).is_ready() {
-            self.idle_ticks = if idle { self.idle_ticks + 1 } else { 0 };
+            let used = self.used.replace(false);
+            self.idle_ticks = if idle && !used {
+                self.idle_ticks + 1
+            } else {
+                0
+            };
             if TICK * self.idle_ticks >= self.idle_limit {
                 self.idle_ticks = 0;
                 return Poll::Ready(IDLE);

@@ -47,6 +47,19 @@ impl Messages {
         }
     }
 
+    /// The same, compressed ones included, as they are.
+    pub(crate) fn with_compressed(recv: RecvStream, limit: usize) -> Self {
+        Self {
+            frames: FrameReader::with_compressed(),
+            ..Self::new(recv, limit)
+        }
+    }
+
+    /// Whether the message handed out last is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.frames.is_compressed()
+    }
+
     /// The next message; `None` when the sender has finished.
     pub(crate) fn poll_next(
         &mut self,

@@ -15,6 +15,9 @@ use super::{
     end::End,
 };
 
+/// Connections to one destination; calls beyond what they carry queue.
+const LINKS_LIMIT: usize = 256;
+
 /// Address, namespace, app id.
 type Key = (Box<str>, Box<str>, Box<str>);
 
@@ -45,6 +48,8 @@ impl Pool {
 pub(crate) struct Group {
     links: RefCell<Vec<Rc<Link>>>,
     connecting: RefCell<Option<Rc<Connecting>>>,
+    /// Told when a connection that was full has a place again.
+    freed: Rc<Notify>,
 }
 
 /// One attempt to connect, awaited by all who need it.
@@ -64,16 +69,28 @@ impl Group {
                     return Ok(Rc::clone(link));
                 }
                 let open = links.iter().filter(|link| !link.is_closed());
-                open.min_by_key(|link| link.streams()).map(Rc::clone)
+                let emptiest = open.min_by_key(|link| link.streams()).map(Rc::clone);
+                if links.len() >= LINKS_LIMIT
+                    && let Some(link) = emptiest
+                {
+                    return Ok(link);
+                }
+                emptiest
             };
             let attempt = self.attempt(end);
             let opened = match &emptiest {
                 // Another connection is on its way; the last places on this one are taken meanwhile.
                 Some(link) if !link.is_full() => return Ok(Rc::clone(link)),
-                _ => attempt.wait().await,
+                Some(_) => tokio::select! {
+                    opened = attempt.wait() => opened,
+                    // Whatever becomes of the attempt, there is a place now.
+                    () = self.freed.notified() => continue,
+                },
+                None => attempt.wait().await,
             };
             match (opened, emptiest) {
-                (Ok(link), _) if !link.is_full() => return Ok(link),
+                // One that allows no stream at all may allow some later.
+                (Ok(link), _) if !link.is_full() || link.streams() == 0 => return Ok(link),
                 // All who waited with us were faster.
                 (Ok(_), _) => {}
                 // Behind streams that may stay open for ever nobody waits while there is hope.
@@ -98,6 +115,10 @@ impl Group {
             running.done.notify_waiters();
         });
         attempt
+    }
+
+    pub(super) fn freed(&self) -> Rc<Notify> {
+        Rc::clone(&self.freed)
     }
 
     /// How many connections there are.

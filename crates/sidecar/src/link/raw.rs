@@ -7,14 +7,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::{RecvStream, SendStream, client::ResponseFuture};
-use http::{Request, Response};
-use outrider_wire::grpc::{FrameError, scan::FrameScan};
+use http::{HeaderMap, Request, Response, header};
+use outrider_wire::grpc::{Code, FrameError, scan::FrameScan};
 
 use super::{
+    connect::ConnectError,
     connection::{Link, StreamGuard},
+    end::End,
     failure,
+    pool::Group,
     upload::{UploadError, wait_beside},
 };
 use crate::call::{Body, BodyError, BodyStream, body::prefixed, grpc::GrpcStatus};
@@ -56,21 +59,76 @@ impl Broken {
     }
 }
 
-/// Opens a stream; head and what is there of the body leave in one write.
+/// A body that may be needed more than once.
+pub(crate) trait BodySource {
+    /// The body from its start.
+    fn body(&self) -> Body;
+    /// Whether it can be had again.
+    fn is_possible(&self) -> bool;
+}
+
+/// Whole bodies can be had as often as one likes.
+impl BodySource for Bytes {
+    fn body(&self) -> Body {
+        Body::whole(self.clone())
+    }
+
+    fn is_possible(&self) -> bool {
+        true
+    }
+}
+
+/// Why there is no answer.
+pub(crate) enum NoAnswer {
+    /// There is no connection: the far end surely has not seen the call.
+    Unreached(ConnectError),
+    /// The stream broke.
+    Broken(Broken),
+}
+
+/// Attempts over further connections where the far end did not look at the one before.
+const UNPROCESSED_LIMIT: u32 = 3;
+
+/// Opens a stream to the app and waits for the head of its answer. Where the app surely did not look
+/// at it, it is opened again, as long as the whole body can be had.
+pub(crate) async fn exchange(
+    group: &Rc<Group>,
+    end: &End,
+    request: impl Fn() -> Request<()>,
+    body: &impl BodySource,
+) -> Result<(Response<RecvStream>, Sending), NoAnswer> {
+    let mut unprocessed = 0;
+    loop {
+        let link = group.link(end).await.map_err(NoAnswer::Unreached)?;
+        let sent = async { open(&link, request(), body.body()).await?.head().await };
+        match sent.await {
+            Err(Broken::Unprocessed(_))
+                if unprocessed < UNPROCESSED_LIMIT && body.is_possible() =>
+            {
+                unprocessed += 1;
+            }
+            answered => return answered.map_err(NoAnswer::Broken),
+        }
+    }
+}
+
+/// Opens a stream; head and what is there of the body leave in one write. Of a gRPC call the head
+/// never is the end: servers of grpc-go wait for a frame of data, be it empty.
 pub(crate) async fn open(
     link: &Rc<Link>,
     req: Request<()>,
     mut body: Body,
 ) -> Result<RawCall, Broken> {
+    let is_grpc = req.headers().contains_key(header::TE);
     let guard = link.begin();
     // Before the body is touched: a connection that takes no more calls leaves it whole for another.
     let ready = link.ready().await.map_err(Broken::Unprocessed)?;
     let first = body.ready().await.map_err(Broken::Body)?;
     let ends = body.is_empty();
     let (response, mut send) = link
-        .start(ready, req, first.is_empty() && ends)
+        .start(ready, req, first.is_empty() && ends && !is_grpc)
         .map_err(Broken::Unprocessed)?;
-    if !first.is_empty() {
+    if !first.is_empty() || (ends && is_grpc) {
         send.send_data(first, ends).map_err(Broken::Stream)?;
     }
     let upload = (!ends).then(|| Box::pin(upload(body, send)) as Upload);
@@ -155,24 +213,36 @@ async fn upload(mut body: Body, mut send: SendStream<Bytes>) -> Result<(), Uploa
     }
 }
 
-/// The bytes of a stream as they arrive, nothing put together or copied.
+/// Pieces smaller than this are put together if several have come.
+const SMALL: usize = 8 * 1024;
+
+/// The bytes of a stream as they arrive.
 pub(crate) struct RawBody {
     recv: RecvStream,
     scan: Option<FrameScan>,
+    /// Found behind bytes that were good.
+    failed: Option<FrameError>,
 }
 
 impl RawBody {
-    /// The bytes of that stream.
-    pub(crate) fn new(recv: RecvStream) -> Self {
-        Self { recv, scan: None }
-    }
-
-    /// The bytes of a gRPC call; a message longer than `limit` breaks it (contract `grpc-api.md`
-    /// 9.5).
-    pub(crate) fn messages(recv: RecvStream, limit: usize) -> Self {
+    /// The bytes of an answer that is none of gRPC.
+    pub(crate) fn answer(recv: RecvStream) -> Self {
         Self {
             recv,
-            scan: Some(FrameScan::new(limit)),
+            scan: None,
+            failed: None,
+        }
+    }
+
+    /// The bytes of a gRPC call or its answer; a message longer than `limit` breaks it (contract `grpc-api.md`
+    /// 9.5).
+    pub(crate) fn messages(recv: RecvStream, headers: &HeaderMap, limit: usize) -> Self {
+        let encoding = headers.get("grpc-encoding");
+        let compressed = encoding.is_some_and(|encoding| encoding != "identity");
+        Self {
+            recv,
+            scan: Some(FrameScan::new(limit, compressed)),
+            failed: None,
         }
     }
 
@@ -190,13 +260,53 @@ impl RawBody {
         }
     }
 
-    /// The next bytes, unchecked errors of the stream as they are.
+    /// The next bytes. Of a gRPC call, small pieces that have come already are put together: many tiny
+    /// frames cost far more than their bytes, here and at the far end.
     pub(crate) fn poll_raw(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, RawError>>> {
+        let first = match ready!(self.poll_piece(cx)) {
+            Some(Ok(first)) if self.scan.is_some() && first.len() < SMALL => first,
+            other => return Poll::Ready(other),
+        };
+        let mut gathered = BytesMut::new();
+        let mut total = first.len();
+        while total < SMALL {
+            match self.poll_piece(cx) {
+                Poll::Ready(Some(Ok(more))) => {
+                    if gathered.is_empty() {
+                        gathered.reserve(2 * SMALL);
+                        gathered.extend_from_slice(&first);
+                    }
+                    total += more.len();
+                    gathered.extend_from_slice(&more);
+                }
+                Poll::Ready(Some(Err(RawError::Frame(error)))) => {
+                    self.failed = Some(error);
+                    break;
+                }
+                // It will say so again.
+                Poll::Ready(Some(Err(RawError::Stream(_) | RawError::Cut)) | None)
+                | Poll::Pending => break,
+            }
+        }
+        let data = match gathered.is_empty() {
+            true => first,
+            false => gathered.freeze(),
+        };
+        Poll::Ready(Some(Ok(data)))
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, RawError>>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Some(Err(RawError::Frame(error))));
+        }
         loop {
             let data = match ready!(self.recv.poll_data(cx)) {
+                None if self.scan.as_ref().is_some_and(FrameScan::is_mid_message) => {
+                    return Poll::Ready(Some(Err(RawError::Cut)));
+                }
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(RawError::Stream(error)))),
                 Some(Ok(data)) => data,
@@ -227,6 +337,8 @@ pub(crate) enum RawError {
     Stream(h2::Error),
     /// A message is too long, or these are no messages.
     Frame(FrameError),
+    /// The end came inside a message.
+    Cut,
 }
 
 impl RawError {
@@ -235,6 +347,7 @@ impl RawError {
         match self {
             Self::Stream(error) => failure::status(error),
             Self::Frame(error) => failure::frame_status(*error),
+            Self::Cut => GrpcStatus::new(Code::Internal, "unexpected EOF"),
         }
     }
 }
@@ -244,8 +357,10 @@ impl BodyStream for RawBody {
         let polled = ready!(self.poll_raw(cx));
         Poll::Ready(polled.map(|data| {
             data.map_err(|error| match error {
-                RawError::Stream(_) => BodyError::ClientGone,
+                RawError::Stream(_) if self.scan.is_some() => BodyError::ClientGone,
+                RawError::Stream(error) => BodyError::Broken(failure::text(&error)),
                 RawError::Frame(error) => BodyError::Frame(error),
+                RawError::Cut => BodyError::Broken("unexpected EOF".to_owned()),
             })
         }))
     }

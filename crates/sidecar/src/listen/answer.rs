@@ -27,13 +27,6 @@ pub(super) fn refuse(respond: &mut SendResponse<Bytes>, fault: &Fault) {
     send_head(respond, headers, true);
 }
 
-/// Ends a call that has not been answered yet with a status of the protocol's own.
-pub(super) fn refuse_with(respond: &mut SendResponse<Bytes>, code: Code, message: &str) {
-    let mut headers = status(code, message);
-    headers.insert(header::CONTENT_TYPE, GRPC);
-    send_head(respond, headers, true);
-}
-
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 fn send_head(

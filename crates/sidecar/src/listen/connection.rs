@@ -20,7 +20,7 @@ use outrider_telemetry::log::scope;
 use tokio::{sync::watch, time::Sleep};
 
 use crate::link::{
-    connection::{CONNECTION_WINDOW, MAX_FRAME, STREAM_WINDOW},
+    connection::{CONNECTION_WINDOW, MAX_FRAME, RESET_KEPT, RESET_STREAMS},
     io::Gathered,
     keepalive::{IDLE, Keepalive},
 };
@@ -34,16 +34,23 @@ pub(crate) const CLIENT_STREAMS: u32 = 20_000;
 /// Largest header list: room for many large metadata values, none for a bomb.
 const MAX_HEADER_LIST: u32 = 4 * 1024 * 1024;
 
+/// So often a client may go on with a stream that is long over.
+const LATE_FRAMES: usize = 1_000_000;
+
 /// Settings that every HTTP/2 server of a sidecar shares.
-pub(crate) fn builder(streams: u32) -> h2::server::Builder {
+pub(crate) fn builder(streams: u32, window: u32) -> h2::server::Builder {
     let mut builder = h2::server::Builder::new();
     builder
-        .initial_window_size(STREAM_WINDOW)
+        .initial_window_size(window)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_frame_size(MAX_FRAME)
         .max_concurrent_streams(streams)
         // Callers that give up come in bursts, and their resets in one read with their calls.
         .max_pending_accept_reset_streams(4 * streams as usize)
+        // What arrives late for calls that were given up must not count against the connection.
+        .max_concurrent_reset_streams(RESET_STREAMS)
+        .reset_stream_duration(RESET_KEPT)
+        .max_local_error_reset_streams(Some(LATE_FRAMES))
         .max_header_list_size(MAX_HEADER_LIST);
     builder
 }
@@ -80,7 +87,13 @@ pub(crate) async fn serve_http2(
     let Ok(Some(mut connection)) = shaken else {
         return;
     };
-    let mut keepalive = Keepalive::new(connection.ping_pong(), gathered.clone(), IDLE_LIMIT);
+    let used = Rc::<Cell<bool>>::default();
+    let mut keepalive = Keepalive::new(
+        connection.ping_pong(),
+        gathered.clone(),
+        Rc::clone(&used),
+        IDLE_LIMIT,
+    );
     let mut draining = std::pin::pin!(async move {
         // An ended sender means that the process is going away.
         let _ = drain.wait_for(|draining| *draining).await;
@@ -95,6 +108,7 @@ pub(crate) async fn serve_http2(
         loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((req, respond)))) => {
+                    used.set(true);
                     start(req, respond, OpenStream::new(&open));
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.to_string())),
@@ -110,7 +124,14 @@ pub(crate) async fn serve_http2(
             && limit.as_mut().poll(cx).is_ready()
             && open.get() == 0
         {
-            return Poll::Ready(Ok(()));
+            if !gathered.take_wrote() {
+                return Poll::Ready(Ok(()));
+            }
+            // Answers are still leaving, as fast as the client takes them.
+            limit
+                .as_mut()
+                .reset(tokio::time::Instant::now() + GOAWAY_TIMEOUT);
+            cx.waker().wake_by_ref();
         }
         match keepalive.poll(cx, open.get() == 0) {
             Poll::Ready(IDLE) if drained.is_none() => {

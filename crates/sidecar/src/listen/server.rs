@@ -5,22 +5,19 @@ use std::rc::Rc;
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, Request};
-use outrider_wire::grpc::{Code, parse_timeout};
-use tokio::{
-    task::spawn_local,
-    time::{Instant, timeout_at},
-};
+use outrider_wire::grpc::Code;
+use tokio::{task::spawn_local, time::timeout_at};
 
 use super::{
-    answer::{refuse, refuse_with},
+    answer::refuse,
     connection::{PEER_STREAMS, builder, serve_http2},
     proxied, streamed,
 };
 use crate::{
-    call::{Fault, Kind},
+    call::{Fault, Kind, early},
     io::Stream,
     lane::Lane,
-    link::io::Gathered,
+    link::{connection::STREAM_WINDOW, io::Gathered},
     reflection,
 };
 
@@ -29,7 +26,7 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
     serve_http2(
-        &builder(PEER_STREAMS),
+        &builder(PEER_STREAMS, STREAM_WINDOW),
         gathered,
         drain,
         |req, respond, open| {
@@ -46,12 +43,10 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
 /// One call.
 async fn handle(lane: Rc<Lane>, req: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
     let _in_flight = lane.shared.in_flight.begin();
-    let timeout = req.headers().get("grpc-timeout");
-    let timeout = match timeout.map(|v| parse_timeout(v.as_bytes())).transpose() {
-        Ok(timeout) => timeout,
-        Err(error) => return refuse_with(&mut respond, Code::Internal, &error.to_string()),
+    let deadline = match early::check(&req) {
+        Ok(deadline) => deadline,
+        Err(refused) => return refused.send(&mut respond),
     };
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let path = req.uri().path();
     let is_streamed = path == streamed::STREAM_PATH;
     if !is_streamed && path != streamed::UNARY_PATH {

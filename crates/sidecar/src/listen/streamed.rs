@@ -12,14 +12,14 @@ use h2::{RecvStream, server::SendResponse};
 use outrider_core::path::normalize_method;
 use outrider_wire::{
     envelope::{self, RequestMessage, RequestParts},
-    grpc::{Code, FrameError},
+    grpc::{Code, FrameError, metadata::is_from_grpc},
 };
 
 use tokio::time::Instant as Deadline;
 
 use super::answer;
 use crate::{
-    call::{Body, BodyError, BodyStream, Fault, Kind, Reply, Status},
+    call::{Body, BodyError, BodyStream, Fault, Kind, Reply, Status, request::wants_events},
     inbound::{Arrival, TIMING, deliver, push_timing},
     lane::Lane,
     link::message::{MessageError, Messages, Sequence},
@@ -130,11 +130,7 @@ async fn invoke(
         reply.as_ref().map_or(0, |reply| reply.status.number()),
     );
     let reply = reply?;
-    let events = parts.fields.get("accept").is_some_and(|accept| {
-        accept
-            .trim_ascii()
-            .eq_ignore_ascii_case(b"text/event-stream")
-    });
+    let events = wants_events(&parts.fields) && !is_from_grpc(&parts.fields);
     if events && matches!(reply.status, Status::Http(_)) && !reply.status.is_http_success() {
         // Pinned by the reference's suite, status and body of the app notwithstanding.
         return Err(Fault::new(

@@ -105,7 +105,7 @@ impl Cargo for Invocation<'_> {
         !self.call.unsized_body
     }
 
-    fn times(&self) -> bool {
+    fn is_timed(&self) -> bool {
         true
     }
 

@@ -74,8 +74,6 @@ impl Replay {
             let mut recorded = recorded.borrow_mut();
             recorded.cap = 0;
             recorded.spent = true;
-            // What was recorded has been taken by the attempt that goes on.
-            recorded.pieces = Vec::new();
         }
     }
 
@@ -100,6 +98,11 @@ impl BodyStream for Replayed {
         if let Some(piece) = recorded.pieces.get(self.next) {
             self.next += 1;
             return Poll::Ready(Some(Ok(piece.clone())));
+        }
+        if recorded.spent && self.next > 0 {
+            // This attempt has taken all that was recorded, and there will be no other.
+            recorded.pieces = Vec::new();
+            self.next = 0;
         }
         let piece = match ready!(recorded.source.poll_data(cx)) {
             Some(Ok(piece)) => piece,
@@ -165,6 +168,17 @@ mod tests {
         assert!(replay.is_possible());
         assert_eq!(read(replay.body(), 9).await, b"abcd");
         assert!(!replay.is_possible());
+    }
+
+    #[tokio::test]
+    async fn what_was_recorded_and_not_yet_taken_is_not_lost_when_nothing_more_is_kept() {
+        let replay = Replay::new(stream(&[b"ab", b"cd", b"ef"]), false);
+        assert_eq!(read(replay.body(), 2).await, b"abcd");
+        let mut second = replay.body();
+        assert_eq!(second.data().await.unwrap().unwrap(), "ab");
+        replay.forget();
+        assert!(!replay.is_possible());
+        assert_eq!(read(second, 9).await, b"cdef");
     }
 
     #[tokio::test]

@@ -69,6 +69,8 @@ impl<'a> Relay<'a> {
         mut sending: Sending,
     ) -> Result<i32, GrpcStatus> {
         let (mut head, recv) = response.into_parts();
+        // A word between sidecars, which is nothing to the caller, and which no app may say.
+        head.headers.remove(FAULT_TRAILER);
         if let Some(status) = failure::not_grpc(&head) {
             return Err(status);
         }
@@ -82,10 +84,10 @@ impl<'a> Relay<'a> {
             self.send_head(head.headers, true);
             return Ok(code);
         }
+        let mut body = RawBody::messages(recv, &head.headers, self.limit);
         if self.send_head(head.headers, false).is_none() {
             return Ok(Code::Canceled.number());
         }
-        let mut body = RawBody::messages(recv, self.limit);
         loop {
             match self.next(&mut body, &mut sending).await {
                 Next::Data(data) => {

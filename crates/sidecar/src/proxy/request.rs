@@ -3,20 +3,20 @@
 use std::{borrow::Cow, rc::Rc};
 
 use h2::RecvStream;
-use http::{HeaderMap, HeaderValue, Response, header, uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header, uri};
 use outrider_core::ids::AppId;
 use outrider_wire::grpc::Code;
 use tokio::time::Instant;
 
 use super::Asked;
 use crate::{
-    app_channel::grpc::{BodySource, request},
+    app_channel::grpc::{Origin as Server, put, request},
     call::{Body, Fault, Kind, Target},
     lane::Lane,
     link::{
         client::{is_unreached, timeout_value},
         connection::Link,
-        raw::{self, Broken, RawBody, Sending},
+        raw::{self, BodySource, Broken, RawBody, Sending},
     },
     outbound::{Cargo, Replay},
 };
@@ -81,14 +81,24 @@ impl Proxied {
         for name in [header::TE, header::HOST, header::USER_AGENT] {
             metadata.remove(name);
         }
-        metadata.remove("grpc-timeout");
+        for name in ["grpc-timeout", "grpc-status", "grpc-message"] {
+            metadata.remove(name);
+        }
         metadata.remove(APP_ID);
         if origin == Origin::Client {
             // A client does not say who it is (contract `grpc-api.md` 9.2, Weakness).
-            metadata.remove(CALLER);
+            for name in [CALLER, "dapr-caller-namespace", "destination-app-id"] {
+                metadata.remove(name);
+            }
             if plan.api.token.is_some() {
                 metadata.remove(TOKEN);
             }
+        }
+        if origin == Origin::Peer
+            && let Some(caller) = metadata.get_all(CALLER).iter().next_back().cloned()
+        {
+            // Of several, the peer has put its own behind those of its client.
+            put(&mut metadata, HeaderName::from_static(CALLER), caller);
         }
         let is_own = target.app_id == plan.app_id && target.namespace == plan.namespace;
         if is_own {
@@ -97,16 +107,16 @@ impl Proxied {
                 && let Ok(mut token) = HeaderValue::from_str(token)
             {
                 token.set_sensitive(true);
-                metadata.insert(TOKEN, token);
+                put(&mut metadata, HeaderName::from_static(TOKEN), token);
             }
         } else {
             for (name, id) in [(CALLEE, &target.app_id), (CALLER, &plan.app_id)] {
                 if let Ok(id) = HeaderValue::from_str(id.as_str()) {
-                    metadata.insert(name, id);
+                    put(&mut metadata, HeaderName::from_static(name), id);
                 }
             }
         }
-        let body = RawBody::messages(recv, lane.shared.limits.message);
+        let body = RawBody::messages(recv, &metadata, lane.shared.limits.message);
         let path = parts.uri.into_parts().path_and_query;
         Self {
             target,
@@ -121,13 +131,14 @@ impl Proxied {
     pub(super) fn metadata(&self) -> HeaderMap {
         let mut metadata = self.metadata.clone();
         if let Some(deadline) = self.deadline {
-            metadata.insert("grpc-timeout", timeout_value(deadline));
+            let name = HeaderName::from_static("grpc-timeout");
+            put(&mut metadata, name, timeout_value(deadline));
         }
         metadata
     }
 }
 
-impl BodySource for &Replay {
+impl BodySource for Replay {
     fn body(&self) -> Body {
         Replay::body(self)
     }
@@ -140,12 +151,19 @@ impl BodySource for &Replay {
 /// The authority of a call between sidecars is ignored; a fixed one compresses to a byte.
 const PEER: &str = "outrider";
 
+/// What a request to a peer is for.
+fn peer() -> Server {
+    Server {
+        scheme: uri::Scheme::HTTP,
+        authority: uri::Authority::from_static(PEER),
+    }
+}
+
 impl Cargo for &Proxied {
     type Answer = Opened;
 
     async fn send(&mut self, link: &Rc<Link>) -> Result<Opened, Fault> {
-        let peer = uri::Authority::from_static(PEER);
-        let req = request(&peer, &self.path, self.metadata());
+        let req = request(&peer(), &self.path, self.metadata());
         let sent = async { raw::open(link, req, self.body.body()).await?.head().await };
         sent.await.map_err(|broken| match broken {
             Broken::Unprocessed(error) => {
@@ -173,8 +191,9 @@ impl Cargo for &Proxied {
         false
     }
 
-    fn times(&self) -> bool {
-        self.body.is_certain()
+    /// A stream may wait for its first word for hours; that says nothing about the instance.
+    fn is_timed(&self) -> bool {
+        false
     }
 
     fn is_unreached((response, _): &Opened) -> bool {

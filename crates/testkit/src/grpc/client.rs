@@ -108,6 +108,8 @@ impl GrpcClient {
         let mut settings = client::Builder::new();
         settings.initial_connection_window_size(super::CONNECTION_WINDOW);
         settings.max_header_list_size(1 << 20);
+        // A test may give up many streams at once; the connection is not to be the library's victim.
+        settings.max_local_error_reset_streams(None);
         let handshake = settings.handshake(stream);
         let (send, connection) = bounded("the HTTP/2 handshake", handshake).await?;
         let driver = tokio::spawn(async move {

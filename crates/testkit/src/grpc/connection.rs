@@ -59,6 +59,8 @@ async fn serve(stream: TcpStream, number: usize, shared: &Arc<Shared>) {
     let mut settings = server::Builder::new();
     settings.initial_connection_window_size(super::CONNECTION_WINDOW);
     settings.max_header_list_size(1 << 20);
+    settings.max_local_error_reset_streams(None);
+    settings.max_pending_accept_reset_streams(100_000);
     if let Some(streams) = shared.settings.streams {
         settings.max_concurrent_streams(streams);
     }

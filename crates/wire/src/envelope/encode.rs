@@ -188,8 +188,9 @@ fn put_request(
         as_is.put_entry(out, name.as_bytes(), Values::Run(&pair))?;
     }
 
-    let verb = head.verb.number() as u64;
-    let verb_len = if verb == 0 { 0 } else { 2 };
+    // Negative numbers take the ten bytes that protobuf gives them.
+    let verb = i64::from(head.verb).cast_unsigned();
+    let verb_len = if verb == 0 { 0 } else { 1 + varint_len(verb) };
     let extension_len = verb_len + optional_len(head.query.len());
     let data = Data {
         type_url: head.type_url,

@@ -1,7 +1,7 @@
 //! gRPC message framing without I/O: a flag byte, a big-endian length, the message.
 //!
 //! Messages are not looked into and not decompressed: peers send plain ones, and a set flag is an
-//! error that the caller reports. Nothing is reserved for bytes that have only been announced.
+//! error that the caller reports, unless it says that it can deal with it. Nothing is reserved for bytes that have only been announced.
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,6 +12,14 @@ pub const PREFIX_LEN: usize = 5;
 pub fn prefix(len: usize) -> Option<[u8; PREFIX_LEN]> {
     let [a, b, c, d] = u32::try_from(len).ok()?.to_be_bytes();
     Some([0, a, b, c, d])
+}
+
+/// The message with its prefix; `None` if it is too long for one.
+pub fn framed(message: &[u8]) -> Option<Bytes> {
+    let mut out = BytesMut::with_capacity(message.len() + PREFIX_LEN);
+    out.extend_from_slice(&prefix(message.len())?);
+    out.extend_from_slice(message);
+    Some(out.freeze())
 }
 
 /// Why a stream of messages cannot be read on.
@@ -45,12 +53,29 @@ pub struct FrameReader {
     gathered: BytesMut,
     /// Length of the message whose prefix has been taken.
     announced: Option<usize>,
+    /// Compressed messages are handed out, too.
+    takes_compressed: bool,
+    /// The message of the prefix taken last is compressed.
+    compressed: bool,
 }
 
 impl FrameReader {
     /// A reader at the start of a stream.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A reader that hands out compressed messages, too, as they are.
+    pub fn with_compressed() -> Self {
+        Self {
+            takes_compressed: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the message handed out last is compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
     /// Adds what arrived.
@@ -108,14 +133,15 @@ impl FrameReader {
         let [flag, a, b, c, d] = prefix[..] else {
             return Ok(None);
         };
-        match flag {
-            // Targets have at least 32 bits; should one not, no such message can be held anyway.
-            0 => Ok(Some(
-                usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX),
-            )),
-            1 => Err(FrameError::Compressed),
-            other => Err(FrameError::Flag(other)),
-        }
+        self.compressed = match flag {
+            0 => false,
+            1 if self.takes_compressed => true,
+            1 => return Err(FrameError::Compressed),
+            other => return Err(FrameError::Flag(other)),
+        };
+        // Targets have at least 32 bits; should one not, no such message can be held anyway.
+        let size = u32::from_be_bytes([a, b, c, d]);
+        Ok(Some(usize::try_from(size).unwrap_or(usize::MAX)))
     }
 
     /// Takes `size` bytes that are known to be held.

@@ -45,7 +45,7 @@ pub fn from_caller(headers: &HeaderMap, authority: Option<&str>, drop_token: boo
     }
     for (name, value) in headers {
         match name.as_str() {
-            "host" | "transfer-encoding" => {}
+            "host" | "transfer-encoding" | "content-length" => {}
             "dapr-api-token" if drop_token => {}
             name => push(&mut fields, name, value.as_bytes()),
         }

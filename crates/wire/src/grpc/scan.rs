@@ -1,8 +1,8 @@
 //! Watches a gRPC byte stream that is passed on as it is: counts messages and enforces the limit
 //! of each (contract `grpc-api.md` 9.5), without copying or holding anything.
 //!
-//! Compressed messages pass, because only the two ends agree on that; the limit then counts the
-//! compressed length, as on the wire. What comes after an error is not defined.
+//! Compressed messages pass where an encoding was named, because only the two ends agree on that; the
+//! limit then counts the compressed length, as on the wire. What comes after an error is not defined.
 
 use super::frame::{FrameError, PREFIX_LEN};
 
@@ -10,6 +10,8 @@ use super::frame::{FrameError, PREFIX_LEN};
 #[derive(Clone, Debug)]
 pub struct FrameScan {
     limit: usize,
+    /// An encoding was named, so messages may be compressed.
+    compressed: bool,
     /// The part of a prefix that has come so far.
     prefix: [u8; PREFIX_LEN],
     prefix_len: usize,
@@ -19,10 +21,12 @@ pub struct FrameScan {
 }
 
 impl FrameScan {
-    /// A scan at the start of a stream whose messages may have `limit` bytes each.
-    pub fn new(limit: usize) -> Self {
+    /// A scan at the start of a stream whose messages may have `limit` bytes each and, if an encoding
+    /// was agreed upon, be `compressed`.
+    pub fn new(limit: usize, compressed: bool) -> Self {
         Self {
             limit,
+            compressed,
             prefix: [0; PREFIX_LEN],
             prefix_len: 0,
             missing: 0,
@@ -81,6 +85,9 @@ impl FrameScan {
         if flag > 1 {
             return Err(FrameError::Flag(flag));
         }
+        if flag == 1 && !self.compressed {
+            return Err(FrameError::Compressed);
+        }
         let size = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
         let limit = self.limit;
         if size > limit {
@@ -98,8 +105,16 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn without_an_encoding_no_message_may_be_compressed() {
+        let compressed = [1, 0, 0, 0, 1, 7];
+        let scan = |agreed| FrameScan::new(3, agreed).push(&compressed);
+        assert_eq!(scan(true), Ok(()));
+        assert_eq!(scan(false), Err(FrameError::Compressed));
+    }
+
+    #[test]
     fn messages_are_counted_across_chunks() {
-        let mut scan = FrameScan::new(3);
+        let mut scan = FrameScan::new(3, true);
         assert!(!scan.is_mid_message());
         scan.push(&[0, 0, 0, 0, 2, b'h']).unwrap();
         assert!(scan.is_mid_message());
@@ -117,11 +132,11 @@ mod tests {
 
     #[test]
     fn a_long_message_is_refused_at_its_prefix() {
-        let mut scan = FrameScan::new(3);
+        let mut scan = FrameScan::new(3, true);
         scan.push(&[0, 0, 0, 0]).unwrap();
         let error = scan.push(&[4]).unwrap_err();
         assert_eq!(error, FrameError::TooLarge { size: 4, limit: 3 });
-        let mut scan = FrameScan::new(usize::MAX);
+        let mut scan = FrameScan::new(usize::MAX, true);
         assert_eq!(scan.push(&[1, 255, 255, 255, 255]), Ok(()));
         assert_eq!(scan.push(&[0; 100]), Ok(()));
         assert!(scan.is_mid_message());
@@ -129,7 +144,7 @@ mod tests {
 
     #[test]
     fn flags_beyond_compression_are_refused() {
-        let mut scan = FrameScan::new(3);
+        let mut scan = FrameScan::new(3, true);
         assert_eq!(scan.push(&[2, 0, 0, 0, 0]), Err(FrameError::Flag(2)));
     }
 
@@ -164,7 +179,7 @@ mod tests {
                 bytes.extend(std::iter::repeat_n(7, len));
             }
             bytes.truncate(bytes.len().saturating_sub(cut_off));
-            let mut scan = FrameScan::new(limit);
+            let mut scan = FrameScan::new(limit, true);
             let mut rest = &bytes[..];
             let mut error = None;
             for cut in cuts.iter().cycle() {
@@ -182,7 +197,7 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..20), limit in any::<usize>()) {
-            let mut scan = FrameScan::new(limit);
+            let mut scan = FrameScan::new(limit, true);
             for chunk in &chunks {
                 if scan.push(chunk).is_err() {
                     break;

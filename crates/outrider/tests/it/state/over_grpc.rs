@@ -102,13 +102,19 @@ async fn messages_that_cannot_be_read_say_why() {
     let no_text = framed(b"\x0a\x02\xff\xfe");
     let no_message = framed(b"\xff\xff\xff");
     let reading = "grpc: error unmarshalling request: ";
-    let decompressor = "grpc: Decompressor is not installed for grpc-encoding \"gzip\"";
+    let decompressor = "grpc: Decompressor is not installed for grpc-encoding \"snappy\"";
     for (headers, message, code, text) in [
         (
-            &[("grpc-encoding", "gzip")][..],
+            &[("grpc-encoding", "snappy")][..],
             &packed,
             12,
             decompressor.to_owned(),
+        ),
+        (
+            &[("grpc-encoding", "gzip")],
+            &packed,
+            INTERNAL,
+            "grpc: failed to decompress the received message: unexpected end of file".to_owned(),
         ),
         (
             &[],

@@ -3,17 +3,18 @@
 use std::rc::Rc;
 
 use h2::RecvStream;
-use http::{request::Parts, uri};
-use outrider_core::path::normalize_method;
+use http::{HeaderMap, HeaderValue, request::Parts, uri};
+use outrider_core::{base64, path::normalize_method};
 use outrider_wire::{
     Fields,
     r#gen::{common, google, runtime},
-    grpc::{Code, metadata, status::code_from_http},
+    grpc::{Code, metadata, status::code_from_http, trace},
     http1::reason,
 };
 use prost::Message;
+use tokio::time::Instant;
 
-use super::unary::{Asked, Ended, check_length, deadline, read};
+use super::unary::{Asked, Ended, check_length, in_time, read};
 use crate::{
     api::trace::{is_valid_traceparent, new_traceparent},
     app_channel::{App, Speaks},
@@ -27,21 +28,28 @@ use crate::{
 
 /// Serves one call. Returns the code.
 pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked) -> i32 {
-    let work = async |parts, recv| match call(lane, parts, recv).await {
-        Ok(ended) => ended,
-        Err(status) => status.into(),
+    let deadline = asked.deadline;
+    let work = async |parts, recv| {
+        let called = in_time(deadline, call(lane, parts, recv, deadline)).await;
+        called.unwrap_or_else(Ended::from)
     };
     asked.answer(work).await
 }
 
-async fn call(lane: &Rc<Lane>, parts: Parts, recv: RecvStream) -> Result<Ended, GrpcStatus> {
+async fn call(
+    lane: &Rc<Lane>,
+    parts: Parts,
+    recv: RecvStream,
+    deadline: Option<Instant>,
+) -> Result<Ended, GrpcStatus> {
     let request: runtime::InvokeServiceRequest = read(lane, &parts.headers, recv).await?;
     let id = request.id.clone();
     let failed = |fault: &Fault| {
         lane.metrics.error(FAILED_CALL);
-        refused(&id, fault)
+        fault.invoke_status(&id, id.split('.').next().unwrap_or_default())
     };
-    let call = to_call(lane, &parts, request).map_err(|fault| failed(&fault))?;
+    let call = to_call(lane, &parts, request, deadline).map_err(|fault| failed(&fault))?;
+    let context = context(&call.fields);
     let reply = outbound::invoke(lane, call, &mut Outcome::default()).await;
     let mut reply = reply.map_err(|fault| failed(&fault))?;
     let body = std::mem::take(&mut reply.body);
@@ -49,10 +57,18 @@ async fn call(lane: &Rc<Lane>, parts: Parts, recv: RecvStream) -> Result<Ended, 
         Status::Http(status) => Some(status),
         Status::Grpc(_) => None,
     };
-    let headers = metadata::to_caller(&reply.fields, http_status);
-    let limit = lane.shared.limits.message;
+    let mut headers = metadata::to_caller(&reply.fields, http_status);
+    if let Some(context) = context {
+        tell_context(&mut headers, &context);
+    }
+    // Of an error, the beginning is told.
+    let limit = match http_status {
+        Some(200..300) | None => lane.shared.limits.message,
+        Some(_) => TOLD,
+    };
     let body = match body.collect(limit).await {
         Ok(body) => body,
+        Err(Ok(mut longer)) if limit == TOLD => longer.ready().await.unwrap_or_default(),
         Err(Ok(_)) => {
             let text = format!("grpc: trying to send message larger than max ({limit})");
             return Ok(Ended {
@@ -98,29 +114,11 @@ async fn call(lane: &Rc<Lane>, parts: Parts, recv: RecvStream) -> Result<Ended, 
     Ok(ended)
 }
 
-/// What a client hears of a call that did not reach its app (contract `grpc-api.md` 4.6).
-fn refused(id: &str, fault: &Fault) -> GrpcStatus {
-    let text = if fault.retries > 0 {
-        let app = id.split('.').next().unwrap_or_default();
-        format!(
-            "failed to invoke target {app} after {} retries. Error: {}",
-            fault.retries,
-            fault.text()
-        )
-    } else {
-        fault.text()
-    };
-    let code = match fault.kind {
-        Kind::DeadlineExceeded => Code::DeadlineExceeded,
-        _ => Code::Internal,
-    };
-    GrpcStatus::new(code, format!("failed to invoke, id: {id}, err: {text}"))
-}
-
 fn to_call(
     lane: &Lane,
     parts: &Parts,
     request: runtime::InvokeServiceRequest,
+    deadline: Option<Instant>,
 ) -> Result<Call, Fault> {
     if request.id.is_empty() {
         return Err(Fault::new(Kind::InvalidTarget, "app id is empty"));
@@ -150,13 +148,43 @@ fn to_call(
             type_url: data.type_url,
             http_extension,
         }),
-        deadline: deadline(&parts.headers),
+        deadline,
     })
+}
+
+/// The trace context that a call goes out with.
+fn context(fields: &Fields) -> Option<[u8; trace::TEXT_LEN]> {
+    let binary = fields.get("grpc-trace-bin").and_then(base64::decode);
+    let binary = binary.and_then(|binary| trace::to_text(&binary));
+    binary.or_else(|| {
+        let text = fields
+            .get("traceparent")
+            .filter(|it| is_valid_traceparent(it))?;
+        text.try_into().ok()
+    })
+}
+
+/// Tells the caller the trace context, unless the app has told one of its own (contract
+/// `grpc-api.md` 4.2).
+fn tell_context(headers: &mut HeaderMap, context: &[u8]) {
+    if headers.contains_key("traceparent") {
+        return;
+    }
+    if let Ok(text) = HeaderValue::from_bytes(context) {
+        let _ = headers.try_insert("traceparent", text);
+    }
+    let binary = trace::to_binary(context).map(|binary| base64::encode_unpadded(&binary));
+    if let Some(Ok(binary)) = binary.map(|text| HeaderValue::from_str(&text)) {
+        let _ = headers.try_insert("grpc-trace-bin", binary);
+    }
 }
 
 /// A call without a call in it: each hop has its own word for that (contract `grpc-api.md` 4.7).
 fn no_message(lane: &Lane, target: &Target) -> Fault {
     let plan = &lane.shared.plan;
+    if let (true, Err(fault)) = (target.app_id == plan.app_id, lane.needs_app()) {
+        return fault;
+    }
     if target.app_id != plan.app_id || target.namespace != plan.namespace {
         let text = "parsing InternalInvokeRequest error: request does not contain the required \
                     fields in the leading chunk";
@@ -182,11 +210,14 @@ fn fields(lane: &Lane, parts: &Parts) -> Fields {
     fields
 }
 
+/// Bytes of an HTTP app's error that a gRPC client is told.
+const TOLD: usize = 63;
+
 /// An HTTP app's error as a gRPC status (contract `grpc-api.md` 4.3).
 fn app_status(status: u16, body: &[u8]) -> GrpcStatus {
     let phrase = reason(status).unwrap_or_default();
     let told = GrpcStatus::new(code_from_http(status), phrase);
-    match std::str::from_utf8(&body[..body.len().min(63)]) {
+    match std::str::from_utf8(&body[..body.len().min(TOLD)]) {
         Ok(text) => told.with_info(phrase, status, text),
         Err(_) => told,
     }

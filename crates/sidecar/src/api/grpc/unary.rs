@@ -2,21 +2,25 @@
 
 use std::{
     future::{Future, poll_fn},
+    io::Read,
     pin::pin,
     task::Poll,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Request, Response, header, request::Parts};
-use outrider_wire::grpc::{Code, FrameError, frame, parse_timeout};
+use outrider_wire::grpc::{Code, frame};
 use prost::{DecodeError, Message};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Status;
 use crate::{
+    call::grpc::go_text,
     lane::Lane,
     link::{
+        failure,
         message::{MessageError, Messages},
         upload::wait_for_window,
     },
@@ -30,6 +34,8 @@ pub(super) struct Asked {
     pub respond: SendResponse<Bytes>,
     /// Headers of any answer.
     pub echo: HeaderMap,
+    /// When the client gives up.
+    pub deadline: Option<Instant>,
 }
 
 /// How a call ends.
@@ -87,6 +93,7 @@ where
     A: Message,
     F: Future<Output = Result<A, Status>>,
 {
+    let deadline = asked.deadline;
     let work = async |parts: Parts, recv| {
         let work = async {
             let message = read(lane, &parts.headers, recv).await?;
@@ -94,15 +101,7 @@ where
             check_length(lane, answer.encoded_len())?;
             Ok(answer)
         };
-        let done = match deadline(&parts.headers) {
-            None => work.await,
-            Some(limit) => tokio::time::timeout_at(limit, work)
-                .await
-                .unwrap_or_else(|_| {
-                    let text = "context deadline exceeded";
-                    Err(Status::new(Code::DeadlineExceeded, text))
-                }),
-        };
+        let done = in_time(deadline, work).await;
         match done {
             Ok(message) => Ended {
                 message: message.encode_to_vec().into(),
@@ -114,11 +113,18 @@ where
     asked.answer(work).await
 }
 
-/// When the client gives up.
-pub(super) fn deadline(headers: &HeaderMap) -> Option<Instant> {
-    let value = headers.get("grpc-timeout")?;
-    let timeout = parse_timeout(value.as_bytes()).ok()?;
-    Some(Instant::now() + timeout)
+/// What `work` comes to, if that is before the client gives up.
+pub(super) async fn in_time<T>(
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let Some(deadline) = deadline else {
+        return work.await;
+    };
+    timeout_at(deadline, work).await.unwrap_or_else(|_| {
+        let text = "context deadline exceeded";
+        Err(Status::new(Code::DeadlineExceeded, text))
+    })
 }
 
 /// What `work` comes to; none if the client gives up first, which drops it.
@@ -150,10 +156,29 @@ pub(super) async fn read<M: Message + Default>(
     headers: &HeaderMap,
     recv: RecvStream,
 ) -> Result<M, Status> {
-    let mut messages = Messages::new(recv, lane.shared.limits.message);
+    let limit = lane.shared.limits.message;
+    let encoding = headers.get("grpc-encoding").map(HeaderValue::as_bytes);
+    let is_gzip = encoding == Some(b"gzip");
+    if let Some(unknown) = encoding
+        && !matches!(unknown, b"" | b"identity" | b"gzip")
+    {
+        let name = outrider_core::quote::quote(&String::from_utf8_lossy(unknown));
+        let text = format!("grpc: Decompressor is not installed for grpc-encoding {name}");
+        return Err(Status::new(Code::Unimplemented, text));
+    }
+    let mut messages = match is_gzip {
+        true => Messages::with_compressed(recv, limit),
+        false => Messages::new(recv, limit),
+    };
     match poll_fn(|cx| messages.poll_next(cx)).await {
-        Some(Ok(message)) => M::decode(message).map_err(|error| undecodable(&error)),
-        Some(Err(MessageError::Frame(error))) => Err(unreadable(error, headers)),
+        Some(Ok(message)) => {
+            let message = match messages.is_compressed() {
+                true => unpacked(&message, limit)?,
+                false => message,
+            };
+            M::decode(message).map_err(|error| undecodable(&error))
+        }
+        Some(Err(MessageError::Frame(error))) => Err(failure::frame_status(error)),
         Some(Err(error)) => Err(Status::new(Code::Canceled, error.to_string())),
         None => Err(Status::new(
             Code::Internal,
@@ -162,34 +187,26 @@ pub(super) async fn read<M: Message + Default>(
     }
 }
 
-/// In the words that grpc-go has for it.
-fn undecodable(error: &DecodeError) -> Status {
-    // There is no other way to ask.
-    let why = if error.to_string().contains("not UTF-8") {
-        "string field contains invalid UTF-8"
-    } else {
-        "proto: cannot parse invalid wire-format data"
-    };
-    let text = format!("grpc: error unmarshalling request: {why}");
-    Status::new(Code::Internal, text)
+/// What is in a message that came compressed with gzip, if that is not too long.
+fn unpacked(message: &[u8], limit: usize) -> Result<Bytes, Status> {
+    let mut plain = Vec::new();
+    // One byte more than allowed tells that there is more.
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut reader = MultiGzDecoder::new(message).take(most);
+    if let Err(error) = reader.read_to_end(&mut plain) {
+        let text = format!("grpc: failed to decompress the received message: {error}");
+        return Err(Status::new(Code::Internal, text));
+    }
+    if plain.len() > limit {
+        let text = format!("grpc: received message after decompression larger than max {limit}");
+        return Err(Status::new(Code::ResourceExhausted, text));
+    }
+    Ok(plain.into())
 }
 
-fn unreadable(error: FrameError, headers: &HeaderMap) -> Status {
-    let code = match error {
-        FrameError::TooLarge { .. } => Code::ResourceExhausted,
-        FrameError::Compressed => {
-            let encoding = headers.get("grpc-encoding").map(HeaderValue::as_bytes);
-            let encoding = String::from_utf8_lossy(encoding.unwrap_or_default());
-            if !matches!(&*encoding, "" | "identity") {
-                let name = outrider_core::quote::quote(&encoding);
-                let text = format!("grpc: Decompressor is not installed for grpc-encoding {name}");
-                return Status::new(Code::Unimplemented, text);
-            }
-            Code::Internal
-        }
-        FrameError::Flag(_) => Code::Internal,
-    };
-    Status::new(code, error.to_string())
+fn undecodable(error: &DecodeError) -> Status {
+    let text = format!("grpc: error unmarshalling request: {}", go_text(error));
+    Status::new(Code::Internal, text)
 }
 
 /// Sends head, message and status in one go. Clients tell initial metadata from trailing by the
@@ -215,15 +232,10 @@ async fn send(respond: &mut SendResponse<Bytes>, ended: Ended) {
         return;
     };
     if status.is_ok() {
-        let Some(prefix) = frame::prefix(message.len()) else {
+        let Some(framed) = frame::framed(&message) else {
             return;
         };
-        let mut framed = BytesMut::with_capacity(message.len() + prefix.len());
-        framed.extend_from_slice(&prefix);
-        framed.extend_from_slice(&message);
-        if wait_for_window(&mut send).await.is_err()
-            || send.send_data(framed.freeze(), false).is_err()
-        {
+        if wait_for_window(&mut send).await.is_err() || send.send_data(framed, false).is_err() {
             return;
         }
     }

@@ -44,7 +44,11 @@ pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -
             let of_grpc_app = matches!(reply.status, Status::Grpc(_));
             let mut reply = as_http(reply);
             reply.fields = relayed(&reply);
-            if events && outcome.instance.is_some() && reply.status.is_http_success() {
+            if events
+                && !of_grpc_app
+                && outcome.instance.is_some()
+                && reply.status.is_http_success()
+            {
                 of_events(&mut reply.fields);
             }
             if timed {

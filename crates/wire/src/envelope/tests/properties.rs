@@ -302,7 +302,7 @@ proptest! {
         appended in vec((name(), ".{0,5}"), 0..3),
         (canonical, http_extension) in any::<(bool, bool)>(),
         (method, query, content_type, type_url) in (".{0,40}", ".{0,200}", ".{0,9}", ".{0,9}"),
-        verb in 0..10i32,
+        verb in number(),
         piece in option::of((any::<u64>(), bytes())),
     ) {
         let fields = fields(&pairs);
@@ -310,7 +310,7 @@ proptest! {
         let extra = [("dapr-caller-app-id", "me"), ("b", "")];
         let head = RequestHead {
             method: &method,
-            verb: Verb::from_i32(verb).unwrap(),
+            verb,
             query: &query,
             http_extension,
             content_type: &content_type,

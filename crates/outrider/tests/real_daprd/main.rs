@@ -12,7 +12,17 @@
 
 mod bodies;
 mod breaks;
+mod grpc;
+// What a gRPC call is made of is the same as between two of ours.
+#[allow(dead_code, reason = "the mesh in it is for the other suite")]
+#[path = "../it/grpc_support.rs"]
+mod grpc_support;
 mod heads;
 mod life;
 mod mdns;
 mod pair;
+
+/// Where the shared part looks for the binary.
+mod support {
+    pub(crate) use crate::pair::OURS as BIN;
+}

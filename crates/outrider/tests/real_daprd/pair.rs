@@ -26,10 +26,10 @@ pub(crate) const BOTH: [Way; 2] = [Way::OursToDaprd, Way::DaprdToOurs];
 
 /// Two sidecars, and an app beside the called one.
 #[derive(Debug)]
-pub(crate) struct Pair {
+pub(crate) struct Pair<A = RawApp> {
     pub(crate) caller: Sidecar,
     pub(crate) callee: Sidecar,
-    pub(crate) app: RawApp,
+    pub(crate) app: A,
     called: SidecarBuilder,
     /// Where the caller looks for the callee.
     port: u16,
@@ -43,16 +43,36 @@ impl Pair {
     }
 
     pub(crate) async fn with(way: Way, app: RawApp) -> Self {
+        let port = app.port();
+        Self::between(way, app, port, |caller| caller.flag(LARGE), |callee| callee).await
+    }
+}
+
+impl<A> Pair<A> {
+    /// `app` listens on `port`, or something before it; the sidecars, caller and callee, need not be
+    /// the plain ones.
+    pub(crate) async fn between(
+        way: Way,
+        app: A,
+        port: u16,
+        caller: impl FnOnce(SidecarBuilder) -> SidecarBuilder,
+        callee: impl FnOnce(SidecarBuilder) -> SidecarBuilder,
+    ) -> Self {
+        let callee = |plain: SidecarBuilder| callee(plain.app_port(port));
         match way {
-            Way::OursToDaprd => Self::ours_to_daprd(app).await,
-            Way::DaprdToOurs => Self::daprd_to_ours(app).await,
+            Way::OursToDaprd => Self::ours_to_daprd(app, caller, callee).await,
+            Way::DaprdToOurs => Self::daprd_to_ours(app, caller, callee).await,
         }
     }
 
-    async fn ours_to_daprd(app: RawApp) -> Self {
+    async fn ours_to_daprd(
+        app: A,
+        caller: impl FnOnce(SidecarBuilder) -> SidecarBuilder,
+        callee: impl FnOnce(SidecarBuilder) -> SidecarBuilder,
+    ) -> Self {
         // It calls nobody; this keeps its multicast off.
         let config = ConfigFile::naming("{appid}:1");
-        let called = daprd(&config).app_port(app.port());
+        let called = callee(daprd(&config));
         let callee = called.start().await.unwrap();
         let entry = Entry {
             app_id: callee.app_id().to_owned(),
@@ -62,7 +82,7 @@ impl Pair {
             ..Entry::default()
         };
         let announced = Registry::new().announce(entry).unwrap();
-        let caller = ours().app_id(unique_id("ours")).flag(LARGE);
+        let caller = caller(ours().app_id(unique_id("ours")));
         Self {
             caller: caller.start().await.unwrap(),
             port: callee.ports().internal,
@@ -74,15 +94,19 @@ impl Pair {
         }
     }
 
-    async fn daprd_to_ours(app: RawApp) -> Self {
-        let called = ours()
+    async fn daprd_to_ours(
+        app: A,
+        caller: impl FnOnce(SidecarBuilder) -> SidecarBuilder,
+        callee: impl FnOnce(SidecarBuilder) -> SidecarBuilder,
+    ) -> Self {
+        let plain = ours()
             .app_id(CALLED_BY_DAPRD)
             // Tests run side by side, all with this id.
-            .flag("--same-host-registry=false")
-            .app_port(app.port());
+            .flag("--same-host-registry=false");
+        let called = callee(plain);
         let callee = called.start().await.unwrap();
         let config = ConfigFile::naming(&format!("{{appid}}:{}", callee.ports().internal));
-        let caller = daprd(&config).flag(LARGE).start().await.unwrap();
+        let caller = caller(daprd(&config)).start().await.unwrap();
         Self {
             caller,
             port: callee.ports().internal,
@@ -103,6 +127,16 @@ impl Pair {
         let again = self.called.clone();
         let again = again.flag(format!("--dapr-internal-grpc-port={port}"));
         self.callee = again.start().await.unwrap();
+    }
+
+    /// The app as the caller names it, in the metadata of a gRPC call.
+    pub(crate) fn to(&self) -> [(&str, &str); 1] {
+        [("dapr-app-id", self.callee.app_id())]
+    }
+
+    /// That, and more.
+    pub(crate) fn to_with<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        [&self.to()[..], more].concat()
     }
 
     /// The request target that calls `path` of the app.

@@ -1,11 +1,14 @@
 // What the public Go SDK does through our sidecar. Exits with 0 if all of it went well.
 //
-// The caller of this program sets DAPR_GRPC_PORT, and runs an app that answers with what it gets:
-// its id is in SDK_ECHO_ID, ours in SDK_APP_ID. A state store called "statestore" is loaded.
+// The caller of this program sets DAPR_GRPC_PORT, and runs the apps to call, see tests/sdk/README.md:
+// SDK_ECHO_ID is one that speaks HTTP, SDK_SERVED_ID one with an SDK's app side, SDK_PROXIED_ID one with
+// the service sdk.Echo; our id is in SDK_APP_ID. A state store called "statestore" is loaded.
+// With the argument "served" the program is an app to call instead.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
 	"os"
@@ -14,12 +17,19 @@ import (
 	"time"
 
 	dapr "github.com/dapr/go-sdk/client"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 const store = "statestore"
 
 func main() {
 	log.SetFlags(0)
+	if len(os.Args) > 1 && os.Args[1] == "served" {
+		log.Fatal(serve())
+	}
 	client, err := dapr.NewClient()
 	if err != nil {
 		log.Fatal(err)
@@ -28,9 +38,16 @@ func main() {
 	defer cancel()
 	must("wait for the sidecar", client.Wait(ctx, 20*time.Second))
 	invoke(ctx, client)
-	metadata(ctx, client)
+	http(ctx, client)
+	sidecarMetadata(ctx, client)
 	state(ctx, client)
 	transaction(ctx, client)
+	if app := os.Getenv("SDK_SERVED_ID"); app != "" {
+		served(ctx, client, app)
+	}
+	if app := os.Getenv("SDK_PROXIED_ID"); app != "" {
+		callEcho(ctx, app)
+	}
 	if os.Getenv("SDK_SHUTDOWN") != "" {
 		must("shutdown", client.Shutdown(ctx))
 	}
@@ -47,7 +64,51 @@ func invoke(ctx context.Context, client dapr.Client) {
 	check("invoke an unknown app", says(err, "couldn't find service"), true)
 }
 
-func metadata(ctx context.Context, client dapr.Client) {
+// tells checks what of a call an app is told.
+func tells(ctx context.Context, client dapr.Client, app string) {
+	ctx = metadata.AppendToOutgoingContext(ctx, "x-colour", "green")
+	body := &dapr.DataContent{Data: []byte("<a/>"), ContentType: "text/xml"}
+	answer, err := client.InvokeMethodWithContent(ctx, app, "about?size=2", "put", body)
+	must("ask an app what it is told", err)
+	wanted := map[string]any{"verb": "PUT", "query": "size=2", "contentType": "text/xml",
+		"colour": "green", "caller": env("SDK_APP_ID", "sdk"), "served": true}
+	var found map[string]any
+	must("its JSON", json.Unmarshal(answer, &found))
+	check("something of it", len(found) > 0, true)
+	for key, value := range found {
+		check(key, value, wanted[key])
+	}
+}
+
+func failure(ctx context.Context, client dapr.Client, app string) *status.Status {
+	_, err := client.InvokeMethod(ctx, app, "fail", "post")
+	return status.Convert(err)
+}
+
+func http(ctx context.Context, client dapr.Client) {
+	echo := env("SDK_ECHO_ID", "echo")
+	tells(ctx, client, echo)
+	found := failure(ctx, client, echo)
+	check("404 of an app", found.Code(), codes.NotFound)
+	check("its text", found.Message(), "Not Found")
+	info, ok := found.Details()[0].(*errdetails.ErrorInfo)
+	check("its details", ok, true)
+	check("its body", info.GetMetadata()["http.error_message"], "no such order")
+}
+
+func served(ctx context.Context, client dapr.Client, app string) {
+	order := &dapr.DataContent{Data: []byte(`{"orderId":1}`), ContentType: "application/json"}
+	answer, err := client.InvokeMethodWithContent(ctx, app, "neworder", "post", order)
+	must("invoke a gRPC app", err)
+	check("the answer", string(answer), `{"orderId":1}`)
+	tells(ctx, client, app)
+	found := failure(ctx, client, app)
+	// Of the SDKs only Python's app side can't choose the status.
+	check("its status", found.Code() == codes.NotFound || found.Code() == codes.Unknown, true)
+	check("its text", strings.Contains(found.Message(), "no such order"), true)
+}
+
+func sidecarMetadata(ctx context.Context, client dapr.Client) {
 	must("set metadata", client.SetMetadata(ctx, "colour", "green"))
 	found, err := client.GetMetadata(ctx)
 	must("metadata", err)

@@ -1,10 +1,16 @@
 //! What the public Rust SDK does through our sidecar. Exits with 0 if all of it went well.
 //!
-//! The caller of this program sets `DAPR_GRPC_PORT`, and runs an app that answers with what it gets:
-//! its id is in `SDK_ECHO_ID`, ours in `SDK_APP_ID`. A state store called "statestore" is loaded.
+//! The caller of this program sets `DAPR_GRPC_PORT`, and runs the apps to call, see
+//! `tests/sdk/README.md`: `SDK_ECHO_ID` is one that speaks HTTP, `SDK_SERVED_ID` one with an SDK's
+//! app side, `SDK_PROXIED_ID` one with the service sdk.Echo; our id is in `SDK_APP_ID`. A state
+//! store called "statestore" is loaded. With the argument "served" the program is an app to call
+//! instead.
 //!
 //! What `dapr::Client` has no method for (a verb for the call, bulk, transaction, shutdown) goes
 //! through the client that the SDK generates from the protobuf definitions.
+
+mod proxied;
+mod served;
 
 use std::env;
 use std::error::Error;
@@ -27,15 +33,25 @@ const STORE: &str = "statestore";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome {
+    if env::args().nth(1).as_deref() == Some("served") {
+        return served::run().await;
+    }
     let mut client = connected().await?;
     let address = format!("http://127.0.0.1:{}", name("DAPR_GRPC_PORT", "50001"));
     let mut generated = TonicClient::connect(address).await?;
     invoke(&mut generated).await?;
+    http(&mut generated).await?;
     metadata(&mut client).await?;
     state(&mut client).await?;
     bulk(&mut generated).await?;
     delete(&mut client).await?;
     transaction(&mut client, &mut generated).await?;
+    if let Ok(app) = env::var("SDK_SERVED_ID") {
+        called(&mut client, &mut generated, &app).await?;
+    }
+    if let Ok(app) = env::var("SDK_PROXIED_ID") {
+        proxied::run(app).await?;
+    }
     if env::var_os("SDK_SHUTDOWN").is_some() {
         generated.shutdown(ShutdownRequest {}).await?;
     }
@@ -71,6 +87,93 @@ async fn invoke(client: &mut TonicClient) -> Outcome {
         true,
     );
     Ok(())
+}
+
+/// What of a call an app is told, and what of its answer we are.
+async fn about(client: &mut TonicClient, app: &str) -> Outcome {
+    let mut request = tonic::Request::new(call(app, "about", http_extension::Verb::Put));
+    let metadata = request.metadata_mut();
+    metadata.insert("x-colour", "green".parse()?);
+    let answer = client.invoke_service(request).await?;
+    let added = answer.metadata().get("x-served").cloned();
+    let answer = answer.into_inner();
+    check(
+        "its content type",
+        answer.content_type.as_str(),
+        "application/json",
+    );
+    let data = answer.data.unwrap_or_default().value;
+    let found: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&data)?;
+    let wanted = serde_json::json!({
+        "verb": "PUT",
+        "query": "size=2",
+        "contentType": "text/xml",
+        "colour": "green",
+        "caller": name("SDK_APP_ID", "sdk"),
+        "served": true,
+    });
+    check("something of it", found.is_empty(), false);
+    for (key, value) in &found {
+        check(key, value, &wanted[key]);
+    }
+    let adds = found.contains_key("served");
+    check(
+        "what the app adds",
+        added.is_some_and(|it| it == "yes"),
+        adds,
+    );
+    Ok(())
+}
+
+async fn http(client: &mut TonicClient) -> Outcome {
+    let echo = name("SDK_ECHO_ID", "echo");
+    about(client, &echo).await?;
+    let request = call(&echo, "fail", http_extension::Verb::Post);
+    let failed = client.invoke_service(request).await;
+    let status = failed.err().ok_or("a call that has to fail did not")?;
+    check("404 of an app", status.code(), tonic::Code::NotFound);
+    check("its text", status.message(), "Not Found");
+    let details = String::from_utf8_lossy(status.details()).into_owned();
+    check("its body", details.contains("no such order"), true);
+    Ok(())
+}
+
+/// The SDK's own method sends neither verb nor content type, which only an app that speaks gRPC can
+/// do without.
+async fn called(client: &mut Client, generated: &mut TonicClient, app: &str) -> Outcome {
+    about(generated, app).await?;
+    let any = |bytes: &[u8]| prost_types::Any {
+        value: bytes.to_vec(),
+        ..Default::default()
+    };
+    let order = br#"{"orderId":1}"#;
+    let answer = client
+        .invoke_service(app, "neworder", Some(any(order)))
+        .await?;
+    let data = answer.data.unwrap_or_default().value;
+    check("invoke a gRPC app", data, order.to_vec());
+    let request = call(app, "fail", http_extension::Verb::Post);
+    let failed = generated.invoke_service(request).await;
+    let status = failed.err().ok_or("a call that has to fail did not")?;
+    // Of the SDKs only Python's app side can't choose the status.
+    let right = [tonic::Code::NotFound, tonic::Code::Unknown].contains(&status.code());
+    check("its status", right, true);
+    let text = status.message().contains("no such order");
+    check("its text", text, true);
+    Ok(())
+}
+
+fn call(app: &str, method: &str, verb: http_extension::Verb) -> InvokeServiceRequest {
+    let mut request = post(app.to_owned(), "<a/>");
+    if let Some(message) = &mut request.message {
+        message.method = method.to_owned();
+        message.content_type = "text/xml".to_owned();
+        message.http_extension = Some(HttpExtension {
+            verb: verb.into(),
+            querystring: "size=2".to_owned(),
+        });
+    }
+    request
 }
 
 fn post(id: String, body: &str) -> InvokeServiceRequest {

@@ -120,8 +120,9 @@ async fn pass(
         return Ok(Code::Canceled.number());
     };
     let (response, sending) = opened?;
-    // From here on there is no second attempt.
+    // From here on there is no second attempt, and a stream may live for long.
     proxied.body.forget();
+    drop(proxied);
     Ok(relay.run(response, sending).await?)
 }
 
@@ -167,8 +168,7 @@ async fn to_own_app(lane: &Lane, proxied: &Proxied) -> Result<Opened, NoAnswer> 
             unreached: true,
         });
     };
-    let metadata = proxied.metadata();
     app.grpc
-        .exchange(&proxied.path, &metadata, &proxied.body)
+        .exchange(&proxied.path, || proxied.metadata(), &proxied.body)
         .await
 }

@@ -128,7 +128,7 @@ impl GrpcApp {
             Err(status) => return status.into(),
         };
         let path = uri::PathAndQuery::from_static(path);
-        match self.exchange(&path, &metadata, &body).await {
+        match self.exchange(&path, || metadata.clone(), &body).await {
             Ok((response, sending)) => read(response, sending, self.limit).await,
             Err(NoAnswer { status, unreached }) => Answered {
                 status,
@@ -138,14 +138,14 @@ impl GrpcApp {
         }
     }
 
-    /// Opens a stream and waits for the head of its answer.
+    /// Opens a stream and waits for the head of its answer; `metadata` is asked for each attempt.
     pub(crate) async fn exchange(
         &self,
         path: &uri::PathAndQuery,
-        metadata: &HeaderMap,
+        metadata: impl Fn() -> HeaderMap,
         body: &impl BodySource,
     ) -> Result<(Response<RecvStream>, Sending), NoAnswer> {
-        let request = || request(&self.origin, path, metadata.clone());
+        let request = || request(&self.origin, path, metadata());
         let answered = raw::exchange(&self.group, &self.end, request, body).await;
         answered.map_err(|error| match error {
             raw::NoAnswer::Unreached(error) => NoAnswer {

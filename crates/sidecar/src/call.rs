@@ -8,6 +8,7 @@ pub(crate) mod fault;
 pub(crate) mod grpc;
 pub(crate) mod request;
 pub(crate) mod target;
+pub(crate) mod until;
 
 pub(crate) use body::{Body, BodyError, BodyStream};
 pub(crate) use fault::{Fault, Kind};

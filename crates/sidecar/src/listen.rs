@@ -2,6 +2,5 @@
 
 mod answer;
 pub(crate) mod connection;
-mod proxied;
 pub(crate) mod server;
 mod streamed;

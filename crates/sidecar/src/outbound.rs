@@ -16,7 +16,7 @@ pub(crate) use replay::Replay;
 pub(crate) use routes::{Route, Routes};
 
 use crate::{
-    call::{Body, Call, Fault, Kind, Reply, Target, fault::Repeat, grpc::is_over},
+    call::{Body, Call, Fault, Kind, Reply, Target, fault::Repeat, grpc::is_over, until::in_time},
     inbound::{Arrival, deliver},
     lane::Lane,
     link::{connection::Link, end::End},
@@ -87,15 +87,11 @@ pub(crate) async fn invoke(
     outcome: &mut Outcome,
 ) -> Result<Reply, Fault> {
     let deadline = call.deadline;
-    let carried = carry(lane, call, outcome);
-    let Some(at) = deadline else {
-        return carried.await;
-    };
     let exceeded = || Fault::new(Kind::DeadlineExceeded, "context deadline exceeded");
-    match tokio::time::timeout_at(at, carried).await {
-        Err(_) => Err(exceeded()),
-        Ok(Err(fault)) if fault.is_cancelled() && is_over(deadline) => Err(exceeded()),
-        Ok(carried) => carried,
+    match in_time(deadline, carry(lane, call, outcome)).await {
+        None => Err(exceeded()),
+        Some(Err(fault)) if fault.is_cancelled() && is_over(deadline) => Err(exceeded()),
+        Some(carried) => carried,
     }
 }
 

@@ -14,7 +14,7 @@ use h2::{RecvStream, server::SendResponse};
 use http::{HeaderValue, Request};
 use outrider_core::path::normalize_method;
 use outrider_wire::grpc::Code;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 pub(crate) use request::{Opened, Proxied};
 
@@ -23,6 +23,7 @@ use crate::{
     call::{
         Target,
         grpc::{GrpcStatus, is_over},
+        until::in_time,
     },
     lane::Lane,
     outbound::{self, Outcome},
@@ -66,14 +67,11 @@ async fn serve(
 ) -> i32 {
     let deadline = asked.deadline;
     let mut relay = Relay::new(respond, asked.baggage.clone(), lane.shared.limits.message);
-    let work = pass(lane, asked, &mut relay, origin);
-    let passed = match deadline {
-        None => work.await,
-        Some(deadline) => timeout_at(deadline, work).await.unwrap_or_else(|_| {
-            let text = "context deadline exceeded";
-            Err(GrpcStatus::new(Code::DeadlineExceeded, text).into())
-        }),
-    };
+    let passed = in_time(deadline, pass(lane, asked, &mut relay, origin)).await;
+    let passed = passed.unwrap_or_else(|| {
+        let text = "context deadline exceeded";
+        Err(GrpcStatus::new(Code::DeadlineExceeded, text).into())
+    });
     match passed {
         Ok(code) => code,
         Err(NoAnswer {

@@ -28,6 +28,7 @@ use crate::{
     link::{connection::LOCAL_STREAM_WINDOW, io::Gathered},
     listen::connection::{CLIENT_STREAMS, builder, serve_http2},
     proxy, reflection,
+    shared::InFlightGuard,
 };
 use log::Line;
 use status::Status;
@@ -46,49 +47,93 @@ const WORKFLOWS: &str = "/TaskHubSidecarService/";
 pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
-    serve_http2(
-        &builder(CLIENT_STREAMS, LOCAL_STREAM_WINDOW),
-        gathered,
-        drain,
-        |req, respond, open| {
-            let lane = Rc::clone(&lane);
+    let builder = builder(CLIENT_STREAMS, LOCAL_STREAM_WINDOW);
+    serve_http2(&builder, gathered, drain, |req, respond, open| {
+        let Some(begun) = Begun::new(&lane, req, respond) else {
+            return;
+        };
+        let lane = Rc::clone(&lane);
+        // Each kind of call has a task of its own size.
+        if begun.is_ours() {
             spawn_local(async move {
-                handle(&lane, req, respond).await;
+                let code = dispatch(&lane, begun.asked).await;
+                begun.rest.end(code);
                 drop(open);
             });
-        },
-    )
+        } else {
+            spawn_local(async move {
+                let code = pass(&lane, begun.asked).await;
+                begun.rest.end(code);
+                drop(open);
+            });
+        }
+    })
     .await;
 }
 
-async fn handle(lane: &Rc<Lane>, req: Request<RecvStream>, respond: SendResponse<Bytes>) {
-    let _in_flight = lane.shared.in_flight.begin();
-    let line = lane.shared.plan.api.log.map(|_| Line::begin(&req));
-    let mut respond = respond;
-    let deadline = match early::check(&req) {
-        Ok(deadline) => deadline,
-        Err(refused) => return refused.send(&mut respond),
-    };
-    let admitted = admit(lane, &req);
-    let mut asked = Asked {
-        req,
-        respond,
-        echo: HeaderMap::new(),
-        deadline,
-    };
-    match admitted {
-        Ok(baggage) => {
-            if let Some(baggage) = baggage {
-                asked.echo.insert("baggage", baggage);
+/// A call that has been let in.
+struct Begun {
+    asked: Asked,
+    rest: Rest,
+}
+
+/// What lasts as long as a call.
+struct Rest {
+    line: Option<Line>,
+    _in_flight: InFlightGuard,
+}
+
+impl Begun {
+    /// Lets a call in, or refuses it.
+    fn new(
+        lane: &Lane,
+        req: Request<RecvStream>,
+        mut respond: SendResponse<Bytes>,
+    ) -> Option<Self> {
+        let deadline = match early::check(&req) {
+            Ok(deadline) => deadline,
+            Err(refused) => {
+                refused.send(&mut respond);
+                return None;
             }
-            let code = dispatch(lane, asked).await;
-            if let Some(line) = line {
-                line.end(code);
+        };
+        let mut echo = HeaderMap::new();
+        match admit(lane, &req) {
+            Ok(None) => {}
+            Ok(Some(baggage)) => {
+                echo.insert("baggage", baggage);
+            }
+            // What is refused before it is looked at is not logged (contract `grpc-api.md` 1).
+            Err(status) => {
+                status.send_with(&mut respond, echo);
+                return None;
             }
         }
-        // What is refused before it is looked at is not logged (contract `grpc-api.md` 1).
-        Err(status) => {
-            asked.refuse(&status);
+        Some(Self {
+            rest: Rest {
+                line: lane.shared.plan.api.log.map(|_| Line::begin(&req)),
+                _in_flight: lane.shared.in_flight.begin(),
+            },
+            asked: Asked {
+                req,
+                respond,
+                echo,
+                deadline,
+            },
+        })
+    }
+
+    /// Whether it is for a service of this sidecar.
+    fn is_ours(&self) -> bool {
+        let path = self.asked.req.uri().path();
+        path.starts_with(DAPR) || path.starts_with(WORKFLOWS) || reflection::is_asked(path)
+    }
+}
+
+impl Rest {
+    fn end(self, code: i32) {
+        if let Some(line) = self.line {
+            line.end(code);
         }
     }
 }
@@ -136,7 +181,7 @@ async fn dispatch(lane: &Rc<Lane>, mut asked: Asked) -> i32 {
         asked.echo.insert("grpc-trace-bin", context);
     }
     match ours {
-        Some("InvokeService") => invoke::invoke(lane, asked).await,
+        Some("InvokeService") => Box::pin(invoke::invoke(lane, asked)).await,
         Some("GetMetadata") => {
             let read = async |_: runtime::GetMetadataRequest| Ok(metadata::read(shared));
             unary(lane, asked, read).await
@@ -152,7 +197,6 @@ async fn dispatch(lane: &Rc<Lane>, mut asked: Asked) -> i32 {
         }
         Some(method) if state::is_state(method) => state::state(lane, method, asked).await,
         Some(_) => asked.refuse(&unimplemented()),
-        None if path.starts_with(WORKFLOWS) => asked.refuse(&unimplemented()),
         None if reflection::is_asked(&path) => {
             let Asked {
                 req,
@@ -162,7 +206,7 @@ async fn dispatch(lane: &Rc<Lane>, mut asked: Asked) -> i32 {
             } = asked;
             reflection::serve(SERVICE, req.into_body(), &mut respond, echo).await
         }
-        None => pass(lane, asked).await,
+        None => asked.refuse(&unimplemented()),
     }
 }
 

@@ -1,8 +1,7 @@
 //! `CallLocalStream` and `CallLocal` as the callee serves them (contract `sidecar-protocol.md` 3.2).
 
 use std::{
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    future::poll_fn,
     task::{Context, Poll, ready},
     time::Instant,
 };
@@ -19,7 +18,10 @@ use tokio::time::Instant as Deadline;
 
 use super::answer;
 use crate::{
-    call::{Body, BodyError, BodyStream, Fault, Kind, Reply, Status, request::wants_events},
+    call::{
+        Body, BodyError, BodyStream, Fault, Kind, Reply, Status, request::wants_events,
+        until::unless_reset,
+    },
     inbound::{Arrival, TIMING, deliver, push_timing},
     lane::Lane,
     link::message::{MessageError, Messages, Sequence},
@@ -60,8 +62,8 @@ pub(super) async fn stream(
         .map_err(|error| Fault::new(Kind::BadBody, error.to_string()))?
         .unwrap_or_default();
     let body = body.into_body(first).await;
-    let work = pin!(invoke(lane, &parts, body, deadline));
-    let reply = unless_reset(respond, work).await?;
+    let invoked = unless_reset(respond, invoke(lane, &parts, body, deadline)).await;
+    let reply = invoked.unwrap_or_else(|| Err(cancelled()))?;
     answer::stream(respond, reply).await
 }
 
@@ -85,8 +87,8 @@ pub(super) async fn unary(
         return Err(Fault::new(Kind::PeerStatus(Code::InvalidArgument), text));
     }
     let body = Body::whole(parts.data_value.clone());
-    let work = pin!(invoke(lane, &parts, body, deadline));
-    let reply = unless_reset(respond, work).await?;
+    let invoked = unless_reset(respond, invoke(lane, &parts, body, deadline)).await;
+    let reply = invoked.unwrap_or_else(|| Err(cancelled()))?;
     answer::unary(respond, reply, lane.shared.limits.message).await
 }
 
@@ -159,22 +161,9 @@ fn receive_fault(error: &MessageError) -> Fault {
     Fault::new(Kind::PeerStatus(code), error.to_string())
 }
 
-/// The result of `work`, unless the caller resets the stream first: then `work` is to be dropped,
-/// which cancels the request to the app.
-async fn unless_reset(
-    respond: &mut SendResponse<Bytes>,
-    mut work: Pin<&mut impl Future<Output = Result<Reply, Fault>>>,
-) -> Result<Reply, Fault> {
-    poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(done),
-        Poll::Pending => respond.poll_reset(cx).map(|_| {
-            Err(Fault::new(
-                Kind::PeerStatus(Code::Canceled),
-                "context canceled",
-            ))
-        }),
-    })
-    .await
+/// The caller has reset the stream.
+fn cancelled() -> Fault {
+    Fault::new(Kind::PeerStatus(Code::Canceled), "context canceled")
 }
 
 /// The body of a streamed call as it arrives.

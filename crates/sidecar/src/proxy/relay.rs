@@ -2,7 +2,6 @@
 
 use std::{
     future::{Future, poll_fn},
-    pin::pin,
     task::Poll,
 };
 
@@ -12,7 +11,11 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use outrider_wire::grpc::Code;
 
 use crate::{
-    call::{BodyError, Kind, grpc::GrpcStatus},
+    call::{
+        BodyError, Kind,
+        grpc::GrpcStatus,
+        until::{UnlessReset, unless_reset},
+    },
     link::{
         client::FAULT_TRAILER,
         failure,
@@ -53,13 +56,8 @@ impl<'a> Relay<'a> {
     }
 
     /// What `work` comes to; none if the caller gives up first, which drops it.
-    pub(super) async fn unless_reset<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => self.respond.poll_reset(cx).map(|_| None),
-        })
-        .await
+    pub(super) fn unless_reset<F: Future>(&mut self, work: F) -> UnlessReset<'_, F> {
+        unless_reset(self.respond, work)
     }
 
     /// Passes the answer on to its end and returns its code. An error is for [`end`](Self::end).

@@ -14,13 +14,13 @@ use outrider_wire::{
 use prost::Message;
 use tokio::time::Instant;
 
-use super::unary::{Asked, Ended, check_length, in_time, read};
+use super::unary::{Asked, Ended, check_length, over, read};
 use crate::{
     api::trace::{is_valid_traceparent, new_traceparent},
     app_channel::{App, Speaks},
     call::{
         Body, Call, Fault, Kind, Status, Target, fault::FAILED_CALL, grpc::GrpcStatus,
-        request::GrpcOrigin,
+        request::GrpcOrigin, until::in_time,
     },
     lane::Lane,
     outbound::{self, Outcome},
@@ -31,7 +31,7 @@ pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked) -> i32 {
     let deadline = asked.deadline;
     let work = async |parts, recv| {
         let called = in_time(deadline, call(lane, parts, recv, deadline)).await;
-        called.unwrap_or_else(Ended::from)
+        over(called).unwrap_or_else(Ended::from)
     };
     asked.answer(work).await
 }

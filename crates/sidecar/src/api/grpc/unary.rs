@@ -3,8 +3,6 @@
 use std::{
     future::{Future, poll_fn},
     io::Read,
-    pin::pin,
-    task::Poll,
 };
 
 use bytes::Bytes;
@@ -13,11 +11,14 @@ use h2::{RecvStream, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Request, Response, header, request::Parts};
 use outrider_wire::grpc::{Code, frame};
 use prost::{DecodeError, Message};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::Status;
 use crate::{
-    call::grpc::go_text,
+    call::{
+        grpc::go_text,
+        until::{in_time, unless_reset},
+    },
     lane::Lane,
     link::{
         failure,
@@ -101,7 +102,7 @@ where
             check_length(lane, answer.encoded_len())?;
             Ok(answer)
         };
-        let done = in_time(deadline, work).await;
+        let done = over(in_time(deadline, work).await);
         match done {
             Ok(message) => Ended {
                 message: message.encode_to_vec().into(),
@@ -113,31 +114,12 @@ where
     asked.answer(work).await
 }
 
-/// What `work` comes to, if that is before the client gives up.
-pub(super) async fn in_time<T>(
-    deadline: Option<Instant>,
-    work: impl Future<Output = Result<T, Status>>,
-) -> Result<T, Status> {
-    let Some(deadline) = deadline else {
-        return work.await;
-    };
-    timeout_at(deadline, work).await.unwrap_or_else(|_| {
+/// The end of a call whose client has given up by then.
+pub(super) fn over<T>(done: Option<Result<T, Status>>) -> Result<T, Status> {
+    done.unwrap_or_else(|| {
         let text = "context deadline exceeded";
         Err(Status::new(Code::DeadlineExceeded, text))
     })
-}
-
-/// What `work` comes to; none if the client gives up first, which drops it.
-async fn unless_reset<T>(
-    respond: &mut SendResponse<Bytes>,
-    work: impl Future<Output = T>,
-) -> Option<T> {
-    let mut work = pin!(work);
-    poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => respond.poll_reset(cx).map(|_| None),
-    })
-    .await
 }
 
 /// Refuses an answer that clients would not take.

@@ -21,11 +21,8 @@ use resolver::resolver;
 /// The version of the runtime whose API and wire this sidecar has. Tools compare it.
 pub const RUNTIME_VERSION: &str = "1.18.3";
 
-/// Largest message between sidecars where the body limit is off.
+/// Largest message where the body limit is off.
 const UNLIMITED_MESSAGE: usize = 64 * 1024 * 1024;
-
-/// What an envelope may weigh beside the piece of body it carries.
-const ENVELOPE_ROOM: usize = 1024 * 1024;
 
 /// Makes the plan. Nothing can fail any more: the settings are checked. `env` is what resources may
 /// refer to.
@@ -135,9 +132,7 @@ fn api(settings: &Settings) -> Api {
     Api {
         head_limit: size(limits.request_head),
         body_limit: limits.body,
-        message_limit: limits
-            .body
-            .map_or(UNLIMITED_MESSAGE, |body| size(body).max(ENVELOPE_ROOM)),
+        message_limit: limits.body.map_or(UNLIMITED_MESSAGE, size),
         h2c: api.h2c,
         token: reveal(&api.token),
         app_token: reveal(&settings.app.token),

@@ -10,6 +10,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use http::HeaderValue;
+
 use crate::{
     app_channel::App,
     call::{Fault, Kind},
@@ -38,6 +40,10 @@ pub(crate) struct Lane {
     pub app: Option<App>,
     /// Sessions with state stores.
     pub stores: Sessions,
+    /// Our app's id as other sidecars are told it.
+    pub own_id: HeaderValue,
+    /// What our app is shown as `dapr-api-token`.
+    pub app_token: Option<HeaderValue>,
     /// Metric handles resolved before.
     pub metrics: LaneMetrics,
     random: Cell<u64>,
@@ -49,6 +55,12 @@ impl Lane {
         let buffers = Rc::<Buffers>::default();
         let app = shared.plan.app.as_ref();
         let app = app.map(|app| App::new(app, &buffers, &shared.limits, shared.app_slots.clone()));
+        let value = |text: &str| HeaderValue::from_str(text).ok();
+        let own_id = value(shared.plan.app_id.as_str());
+        let mut app_token = shared.app_token.as_deref().and_then(value);
+        if let Some(token) = &mut app_token {
+            token.set_sensitive(true);
+        }
         let seed = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(1, |since| since.as_nanos() as u64);
@@ -60,6 +72,8 @@ impl Lane {
             pool: Pool::default(),
             routes: Routes::default(),
             app,
+            own_id: own_id.unwrap_or(HeaderValue::from_static("")),
+            app_token,
             stores: Sessions::default(),
             random: Cell::new(seed | 1),
         })

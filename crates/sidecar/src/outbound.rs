@@ -110,14 +110,17 @@ async fn carry(lane: &Rc<Lane>, mut call: Call, outcome: &mut Outcome) -> Result
 /// Opens a stream for a call that is passed through.
 pub(crate) async fn open(
     lane: &Rc<Lane>,
+    route: &Route,
     proxied: &Proxied,
-    outcome: &mut Outcome,
 ) -> Result<Opened, Fault> {
-    let route = find(lane, &proxied.target).await?;
-    Attempts::new(lane, &route, proxied, outcome).run().await
+    let mut outcome = Outcome::default();
+    Attempts::new(lane, route, proxied, &mut outcome)
+        .run()
+        .await
 }
 
-async fn find(lane: &Rc<Lane>, target: &Target) -> Result<Rc<Route>, Fault> {
+/// The route to a target.
+pub(crate) async fn find(lane: &Rc<Lane>, target: &Target) -> Result<Rc<Route>, Fault> {
     match &lane.shared.plan.resolver {
         // What was wrong with it has been logged.
         Resolver::Absent { .. } => {
@@ -248,10 +251,11 @@ impl<'a, C: Cargo> Attempts<'a, C> {
         let answer = self.cargo.send(&link).await;
         if let Ok(answer) = &answer {
             instance.report_success();
-            let took = started.elapsed();
+            let now = Instant::now();
+            let took = now - started;
             self.outcome.took = took;
             if in_flight.is_some() || took < LONGEST_UNTIMED {
-                instance.record_latency(took, Instant::now());
+                instance.record_latency(took, now);
             }
             self.cargo.answered(self.route, answer, took);
         }

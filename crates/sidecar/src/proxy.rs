@@ -26,7 +26,7 @@ use crate::{
         until::in_time,
     },
     lane::Lane,
-    outbound::{self, Outcome},
+    outbound::{self, Route},
 };
 use relay::Relay;
 use request::{Origin, target_name};
@@ -94,62 +94,97 @@ async fn pass(
     relay: &mut Relay<'_>,
     origin: Origin,
 ) -> Result<i32, NoAnswer> {
-    let target = target(lane, &asked)?;
-    let plan = &lane.shared.plan;
-    let is_own = target.app_id == plan.app_id && target.namespace == plan.namespace;
-    if !is_own && origin == Origin::Peer {
-        // Passing it on would let its sender act under our name (contract `sidecar-protocol.md` 12).
-        let text = format!(
-            "this is the sidecar of app {}: it passes no call of another sidecar on to app {}",
-            plan.app_id, target.shown
-        );
-        return Err(GrpcStatus::new(Code::PermissionDenied, text).into());
-    }
-    let proxied = Proxied::new(lane, asked, target, origin).await;
-    let opening = async {
-        match is_own {
-            true => to_own_app(lane, &proxied).await,
-            false => outbound::open(lane, &proxied, &mut Outcome::default())
-                .await
-                .map_err(|fault| fault.proxy_status().into()),
-        }
-    };
-    let Some(opened) = relay.unless_reset(opening).await else {
+    let Some(opened) = relay.unless_reset(open(lane, asked, origin)).await else {
         return Ok(Code::Canceled.number());
     };
     let (response, sending) = opened?;
-    // From here on there is no second attempt, and a stream may live for long.
-    proxied.body.forget();
-    drop(proxied);
     Ok(relay.run(response, sending).await?)
+}
+
+/// Opens the stream that the call goes on by. From then on there is no second attempt, and what was
+/// kept for one is not held as long as the stream lives.
+async fn open(lane: &Rc<Lane>, asked: Asked, origin: Origin) -> Result<Opened, NoAnswer> {
+    let route = match to(lane, &asked)? {
+        To::Own => None,
+        To::Known(route) => Some(route),
+        To::Other(target) if origin == Origin::Client => {
+            let found = outbound::find(lane, &target).await;
+            Some(found.map_err(|fault| fault.proxy_status())?)
+        }
+        To::Other(target) => return Err(refused(lane, &target.shown)),
+    };
+    if let (Some(route), Origin::Peer) = (&route, origin) {
+        return Err(refused(lane, &route.target().shown));
+    }
+    let proxied = Proxied::new(lane, asked, route.as_deref(), origin).await;
+    let opened = match &route {
+        Some(route) => {
+            let opened = outbound::open(lane, route, &proxied).await;
+            opened.map_err(|fault| fault.proxy_status())?
+        }
+        None => to_own_app(lane, &proxied).await?,
+    };
+    proxied.body.forget();
+    Ok(opened)
+}
+
+/// Passing it on would let its sender act under our name (contract `sidecar-protocol.md` 12).
+fn refused(lane: &Lane, shown: &str) -> NoAnswer {
+    let text = format!(
+        "this is the sidecar of app {}: it passes no call of another sidecar on to app {shown}",
+        lane.shared.plan.app_id
+    );
+    GrpcStatus::new(Code::PermissionDenied, text).into()
+}
+
+/// Where a call goes.
+enum To {
+    /// The app beside us.
+    Own,
+    /// An app that has been called before.
+    Known(Rc<Route>),
+    /// Another one.
+    Other(Target),
 }
 
 /// Who is called. What is wrong with that is `Unknown` to clients of the reference, who may look
 /// for the texts (contract `grpc-api.md` 9.6).
-fn target(lane: &Lane, asked: &Asked) -> Result<Target, GrpcStatus> {
-    let unknown = |text: &str| GrpcStatus::new(Code::Unknown, text);
-    let Some(name) = target_name(asked.req.headers(), &lane.shared.plan.app_id) else {
-        let path = asked.req.uri().path();
-        let is_dapr = [
-            "/dapr.proto.internals.",
-            "/dapr.proto.runtime.",
-            "/TaskHubSidecarService",
-        ]
-        .iter()
-        .any(|prefix| path.starts_with(prefix));
-        return Err(unknown(match lane.shared.plan.api.tracing && !is_dapr {
-            true => "cannot proxy request: missing dapr-callee-app-id or dapr-app-id metadata",
-            false => {
-                "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not \
-                 found"
-            }
-        }));
+fn to(lane: &Lane, asked: &Asked) -> Result<To, GrpcStatus> {
+    let plan = &lane.shared.plan;
+    let Some(name) = target_name(asked.req.headers(), &plan.app_id) else {
+        return Err(GrpcStatus::new(Code::Unknown, no_target(lane, asked)));
     };
-    if name.is_empty() {
-        return Err(unknown("app id is empty"));
+    if *name == *plan.app_id.as_str() {
+        return Ok(To::Own);
     }
-    let target = Target::parse(&name, &lane.shared.plan.namespace);
-    target.map_err(|error| unknown(&error.to_string()))
+    if let Some(route) = lane.routes.known(lane, &name) {
+        return Ok(To::Known(route));
+    }
+    if name.is_empty() {
+        return Err(GrpcStatus::new(Code::Unknown, "app id is empty"));
+    }
+    let target = Target::parse(&name, &plan.namespace);
+    let target = target.map_err(|error| GrpcStatus::new(Code::Unknown, error.to_string()))?;
+    match target.app_id == plan.app_id && target.namespace == plan.namespace {
+        true => Ok(To::Own),
+        false => Ok(To::Other(target)),
+    }
+}
+
+fn no_target(lane: &Lane, asked: &Asked) -> &'static str {
+    const DAPR: [&str; 3] = [
+        "/dapr.proto.internals.",
+        "/dapr.proto.runtime.",
+        "/TaskHubSidecarService",
+    ];
+    let path = asked.req.uri().path();
+    let is_dapr = DAPR.iter().any(|prefix| path.starts_with(prefix));
+    match lane.shared.plan.api.tracing && !is_dapr {
+        true => "cannot proxy request: missing dapr-callee-app-id or dapr-app-id metadata",
+        false => {
+            "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not found"
+        }
+    }
 }
 
 /// To the app beside us, whatever it is said to speak.

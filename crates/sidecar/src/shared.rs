@@ -54,8 +54,10 @@ pub(crate) struct Limits {
     pub head: usize,
     /// A request body on the API port.
     pub body: u64,
-    /// A message between sidecars.
+    /// A message of a client or of our app.
     pub message: usize,
+    /// A message between sidecars: an envelope is larger than what it carries.
+    pub envelope: usize,
     /// The head of the app's answer.
     pub app_head: usize,
 }

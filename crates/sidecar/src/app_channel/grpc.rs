@@ -26,6 +26,8 @@ use crate::{
     },
 };
 
+static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
 const ON_INVOKE: &str = "/dapr.proto.runtime.v1.AppCallback/OnInvoke";
 const HEALTH_CHECK: &str = "/dapr.proto.runtime.v1.AppCallbackHealthCheck/HealthCheck";
 
@@ -118,10 +120,9 @@ impl GrpcApp {
         deadline: Option<Instant>,
     ) -> Answered {
         let content_type = HeaderValue::from_static("application/grpc");
-        put(&mut metadata, header::CONTENT_TYPE, content_type);
+        put(&mut metadata, &header::CONTENT_TYPE, content_type);
         if let Some(deadline) = deadline {
-            let name = HeaderName::from_static("grpc-timeout");
-            put(&mut metadata, name, timeout_value(deadline));
+            put(&mut metadata, &TIMEOUT, timeout_value(deadline));
         }
         let body = match framed(message, self.limit) {
             Ok(body) => body,
@@ -189,17 +190,17 @@ pub(crate) fn request(
     *req.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
     *req.headers_mut() = metadata;
     let headers = req.headers_mut();
-    put(headers, header::TE, HeaderValue::from_static("trailers"));
+    put(headers, &header::TE, HeaderValue::from_static("trailers"));
     put(
         headers,
-        header::USER_AGENT,
+        &header::USER_AGENT,
         HeaderValue::from_static(USER_AGENT),
     );
     req
 }
 
 /// Sets a field; a map that is full is left as it is, because whoever filled it came from outside.
-pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+pub(crate) fn put(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
     let _ = headers.try_insert(name, value);
 }
 

@@ -48,7 +48,12 @@ pub(crate) async fn probe(app: &App, health: &Health, state: &AppState, mut heal
         let asked = async {
             match app.speaks() {
                 Speaks::Http(http) => ask(http, &health.path).await,
-                Speaks::Grpc => app.grpc.check_health().await,
+                Speaks::Grpc => app.grpc.check_health().await.inspect_err(|error| {
+                    tracing::error!(
+                        target: scope::APPHEALTH,
+                        "App health probe could not complete with error: {error}"
+                    );
+                }),
             }
         };
         let result = timeout(health.timeout, asked).await;

@@ -149,6 +149,7 @@ pub(super) fn share(plan: Plan, host: Host, stop: mpsc::UnboundedSender<Stop>) -
             head: api.head_limit,
             body: api.body_limit.unwrap_or(u64::MAX),
             message: api.message_limit,
+            envelope: api.message_limit.max(ENVELOPE_ROOM),
             app_head: APP_HEAD_LIMIT.max(api.head_limit),
         },
         app_token: api.app_token.clone(),
@@ -165,6 +166,9 @@ pub(super) fn share(plan: Plan, host: Host, stop: mpsc::UnboundedSender<Stop>) -
         plan,
     })
 }
+
+/// What an envelope may weigh however small the limit is: header fields of up to that.
+const ENVELOPE_ROOM: usize = 1024 * 1024;
 
 /// The head of an app's answer may be this long. The reference's 4 KiB refuse ordinary cookies.
 const APP_HEAD_LIMIT: usize = 256 * 1024;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use outrider_wire::{
     envelope::{self, RequestHead, Verb},
     grpc::{Code, format_timeout},
@@ -29,7 +29,7 @@ const STREAM_PATH: &str = "/dapr.proto.internals.v1.ServiceInvocation/CallLocalS
 const UNARY_PATH: &str = "/dapr.proto.internals.v1.ServiceInvocation/CallLocal";
 
 /// Trailer in which our sidecars name the kind of fault; others ignore it.
-pub(crate) const FAULT_TRAILER: &str = "outrider-fault";
+pub(crate) static FAULT_TRAILER: HeaderName = HeaderName::from_static("outrider-fault");
 
 /// What the caller's sidecar adds to every call it sends to a peer.
 pub(crate) struct Outgoing<'a> {
@@ -59,7 +59,7 @@ pub(crate) async fn call(link: &Rc<Link>, out: &Outgoing<'_>, body: Body) -> Res
 
 /// Whether a sidecar of our kind says that its app surely has not seen the call.
 pub(crate) fn is_unreached(headers: &HeaderMap) -> bool {
-    let word = headers.get(FAULT_TRAILER);
+    let word = headers.get(&FAULT_TRAILER);
     word.is_some_and(|word| word == Kind::AppUnreachable.name())
 }
 
@@ -180,6 +180,14 @@ fn request(out: &Outgoing<'_>, path: &'static str) -> Request<()> {
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     if let Some(deadline) = out.call.deadline {
         headers.insert("grpc-timeout", timeout_value(deadline));
+    }
+    if let Some(context) = out.call.fields.get("traceparent")
+        && let Ok(mut context) = HeaderValue::from_bytes(context)
+    {
+        // Sidecars of the reference go on from here (contract `sidecar-protocol.md` 13). No two
+        // calls have the same, so it is not to fill the table of known fields.
+        context.set_sensitive(true);
+        headers.insert("traceparent", context);
     }
     req
 }

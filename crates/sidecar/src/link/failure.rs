@@ -66,7 +66,7 @@ pub(crate) fn text(error: &h2::Error) -> String {
             "stream terminated by RST_STREAM with error code: {}",
             reason_name(reason)
         ),
-        _ if error.is_go_away() => "the connection is draining".to_owned(),
+        _ if error.is_go_away() && error.is_remote() => "the connection is draining".to_owned(),
         _ => format!("error reading from server: {}", io_text(error)),
     }
 }
@@ -109,7 +109,7 @@ pub(crate) fn status_of(headers: &HeaderMap) -> Option<Fault> {
         .map(|value| decode_message(value.as_bytes()).into_owned());
     let mut fault = Fault::new(Kind::PeerStatus(code), message.unwrap_or_default());
     fault.peer_kind = headers
-        .get(FAULT_TRAILER)
+        .get(&FAULT_TRAILER)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     Some(fault)
@@ -117,7 +117,7 @@ pub(crate) fn status_of(headers: &HeaderMap) -> Option<Fault> {
 
 /// The code in headers or trailers; nothing if there is none that can be read.
 pub(crate) fn code_in(headers: &HeaderMap) -> Option<i32> {
-    let text = headers.get("grpc-status")?.to_str().ok()?;
+    let text = headers.get(&GRPC_STATUS)?.to_str().ok()?;
     text.parse::<u32>().ok().map(u32::cast_signed)
 }
 
@@ -198,6 +198,8 @@ pub(crate) fn not_grpc(head: &http::response::Parts) -> Option<GrpcStatus> {
     };
     Some(GrpcStatus::new(code, text))
 }
+
+static GRPC_STATUS: http::HeaderName = http::HeaderName::from_static("grpc-status");
 
 const GRPC: &[u8] = b"application/grpc";
 

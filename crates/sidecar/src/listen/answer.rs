@@ -22,7 +22,7 @@ pub(super) fn refuse(respond: &mut SendResponse<Bytes>, fault: &Fault) {
     let mut headers = status(code, &message);
     headers.insert(header::CONTENT_TYPE, GRPC);
     if let Ok(name) = HeaderValue::from_str(fault.name()) {
-        headers.insert(FAULT_TRAILER, name);
+        headers.insert(&FAULT_TRAILER, name);
     }
     send_head(respond, headers, true);
 }
@@ -73,7 +73,7 @@ pub(super) async fn stream(
     if matches!(&reply.status, Status::Grpc(end) if end.unreached) {
         // To others this is an answer like any other; ours may ask another instance.
         let word = HeaderValue::from_static(Kind::AppUnreachable.name());
-        headers.insert(FAULT_TRAILER, word);
+        headers.insert(&FAULT_TRAILER, word);
     }
     let Some(mut send) = send_head(respond, headers, false) else {
         return Ok(());

@@ -41,7 +41,7 @@ pub(super) async fn stream(
     deadline: Option<Deadline>,
 ) -> Result<(), Fault> {
     lane.needs_app()?;
-    let mut messages = Messages::new(body, lane.shared.limits.message);
+    let mut messages = Messages::new(body, lane.shared.limits.envelope);
     let first = match poll_fn(|cx| messages.poll_next(cx)).await {
         Some(Ok(first)) => decode(&first)?,
         Some(Err(error)) => return Err(receive_fault(&error)),
@@ -75,7 +75,7 @@ pub(super) async fn unary(
     deadline: Option<Deadline>,
 ) -> Result<(), Fault> {
     lane.needs_app()?;
-    let mut messages = Messages::new(body, lane.shared.limits.message);
+    let mut messages = Messages::new(body, lane.shared.limits.envelope);
     let first = match poll_fn(|cx| messages.poll_next(cx)).await {
         Some(Ok(first)) => first,
         Some(Err(error)) => return Err(receive_fault(&error)),
@@ -89,7 +89,7 @@ pub(super) async fn unary(
     let body = Body::whole(parts.data_value.clone());
     let invoked = unless_reset(respond, invoke(lane, &parts, body, deadline)).await;
     let reply = invoked.unwrap_or_else(|| Err(cancelled()))?;
-    answer::unary(respond, reply, lane.shared.limits.message).await
+    answer::unary(respond, reply, lane.shared.limits.envelope).await
 }
 
 /// Checks the call and hands it to the app.

@@ -83,7 +83,7 @@ impl Cargo for Invocation<'_> {
             call: &self.call,
             appended: &appended,
             extra: &extra,
-            message_limit: shared.limits.message,
+            message_limit: shared.limits.envelope,
         };
         self.route.sent(self.call.unsized_body);
         let reply = client::call(link, &out, self.replay.body()).await;

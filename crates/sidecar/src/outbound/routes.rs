@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use http::HeaderValue;
 use outrider_lookup::{Cause, Instance, Instances};
 
 use super::LOOKUP_LIMIT;
@@ -30,6 +31,8 @@ pub(crate) struct Routes {
 /// One target.
 pub(crate) struct Route {
     target: Target,
+    /// Its app id as metadata.
+    callee: HeaderValue,
     instances: RefCell<Arc<Instances>>,
     /// Generation of the table that `instances` was read from.
     generation: Cell<u64>,
@@ -38,16 +41,15 @@ pub(crate) struct Route {
 }
 
 impl Routes {
+    /// The route to a target that has been called before, by the caller's spelling.
+    pub(crate) fn known(&self, lane: &Lane, shown: &str) -> Option<Rc<Route>> {
+        let route = self.by_name.borrow().get(shown).map(Rc::clone);
+        route.filter(|route| route.is_live(lane))
+    }
+
     /// The route to a target; waits only for one that nobody has seen yet.
     pub(crate) async fn route(&self, lane: &Rc<Lane>, target: &Target) -> Result<Rc<Route>, Fault> {
-        let known = self
-            .by_name
-            .borrow()
-            .get(target.shown.as_str())
-            .map(Rc::clone);
-        if let Some(route) = known
-            && route.is_live(lane)
-        {
+        if let Some(route) = self.known(lane, &target.shown) {
             return Ok(route);
         }
         let table = &lane.shared.table;
@@ -63,6 +65,8 @@ impl Routes {
                 Fault::new(kind, error.text)
             })?;
         let route = Rc::new(Route {
+            callee: HeaderValue::from_str(target.app_id.as_str())
+                .unwrap_or(HeaderValue::from_static("")),
             target: target.clone(),
             instances: RefCell::new(instances),
             generation: Cell::new(generation),
@@ -82,6 +86,11 @@ impl Route {
     /// Who is called.
     pub(crate) fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// The app id of who is called, as metadata.
+    pub(crate) fn callee(&self) -> &HeaderValue {
+        &self.callee
     }
 
     /// True if the target still has instances; refreshes them if the table has changed.

@@ -68,7 +68,7 @@ impl<'a> Relay<'a> {
     ) -> Result<i32, GrpcStatus> {
         let (mut head, recv) = response.into_parts();
         // A word between sidecars, which is nothing to the caller, and which no app may say.
-        head.headers.remove(FAULT_TRAILER);
+        head.headers.remove(&FAULT_TRAILER);
         if let Some(status) = failure::not_grpc(&head) {
             return Err(status);
         }
@@ -193,7 +193,7 @@ impl<'a> Relay<'a> {
         }
         if unreached {
             let word = HeaderValue::from_static(Kind::AppUnreachable.name());
-            headers.insert(FAULT_TRAILER, word);
+            headers.insert(&FAULT_TRAILER, word);
         }
         self.send_head(headers, true);
         status.code

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use super::Asked;
 use crate::{
     app_channel::grpc::{Origin as Server, put, request},
-    call::{Body, Fault, Kind, Target},
+    call::{Body, Fault, Kind},
     lane::Lane,
     link::{
         client::{is_unreached, timeout_value},
         connection::Link,
         raw::{self, BodySource, Broken, RawBody, Sending},
     },
-    outbound::{Cargo, Replay},
+    outbound::{Cargo, Replay, Route},
 };
 
 /// Where a call comes from.
@@ -35,8 +35,6 @@ pub(crate) type Opened = (Response<RecvStream>, Sending);
 
 /// A call to be passed on.
 pub(crate) struct Proxied {
-    /// Who is called.
-    pub target: Target,
     /// The method's path.
     pub path: uri::PathAndQuery,
     /// The messages, as often as they can be had.
@@ -45,21 +43,54 @@ pub(crate) struct Proxied {
     deadline: Option<Instant>,
 }
 
-const APP_ID: &str = "dapr-app-id";
-const CALLEE: &str = "dapr-callee-app-id";
-const CALLER: &str = "dapr-caller-app-id";
-const TOKEN: &str = "dapr-api-token";
+static APP_ID: HeaderName = HeaderName::from_static("dapr-app-id");
+static CALLEE: HeaderName = HeaderName::from_static("dapr-callee-app-id");
+static CALLER: HeaderName = HeaderName::from_static("dapr-caller-app-id");
+static TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
+static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// What concerns the connection it came by, or only an answer may have, or was for us.
+static OURS: [HeaderName; 7] = [
+    header::TE,
+    header::HOST,
+    header::USER_AGENT,
+    HeaderName::from_static("grpc-timeout"),
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("dapr-app-id"),
+];
+
+/// A client does not say who it is (contract `grpc-api.md` 9.2, Weakness).
+static IDENTITY: [HeaderName; 3] = [
+    HeaderName::from_static("dapr-caller-app-id"),
+    HeaderName::from_static("dapr-caller-namespace"),
+    HeaderName::from_static("destination-app-id"),
+];
+
+/// Removes fields, most of which are seldom there: looking at each field once is cheaper than
+/// looking each name up.
+fn remove(metadata: &mut HeaderMap, names: &[HeaderName]) {
+    let mut found = [false; 8];
+    for name in metadata.keys() {
+        if let Some(at) = names.iter().position(|known| known == name) {
+            found[at] = true;
+        }
+    }
+    for (name, _) in names.iter().zip(found).filter(|(_, found)| *found) {
+        metadata.remove(name);
+    }
+}
 
 /// Who is called, as the caller names it: the callee's name counts first. Where that is us, the app
 /// has handed on what came with a call of its own, and then its word about the next one counts; to
 /// take the first would send the call round to itself.
 pub(super) fn target_name<'a>(headers: &'a HeaderMap, own: &AppId) -> Option<Cow<'a, str>> {
-    let text = |name| {
+    let text = |name: &HeaderName| {
         let value: &HeaderValue = headers.get(name)?;
         Some(String::from_utf8_lossy(value.as_bytes()))
     };
-    let callee = text(CALLEE);
-    match text(APP_ID) {
+    let callee = text(&CALLEE);
+    match text(&APP_ID) {
         Some(app_id)
             if callee
                 .as_deref()
@@ -72,54 +103,41 @@ pub(super) fn target_name<'a>(headers: &'a HeaderMap, own: &AppId) -> Option<Cow
 }
 
 impl Proxied {
-    /// What is passed on of that request.
-    pub(super) async fn new(lane: &Lane, asked: Asked, target: Target, origin: Origin) -> Self {
+    /// What is passed on of that request: to a peer by that route, or to our app.
+    pub(super) async fn new(
+        lane: &Lane,
+        asked: Asked,
+        route: Option<&Route>,
+        origin: Origin,
+    ) -> Self {
         let (parts, recv) = asked.req.into_parts();
         let plan = &lane.shared.plan;
         let mut metadata = parts.headers;
-        // These concern the connection it came by.
-        for name in [header::TE, header::HOST, header::USER_AGENT] {
-            metadata.remove(name);
-        }
-        for name in ["grpc-timeout", "grpc-status", "grpc-message"] {
-            metadata.remove(name);
-        }
-        metadata.remove(APP_ID);
+        remove(&mut metadata, &OURS);
         if origin == Origin::Client {
-            // A client does not say who it is (contract `grpc-api.md` 9.2, Weakness).
-            for name in [CALLER, "dapr-caller-namespace", "destination-app-id"] {
-                metadata.remove(name);
-            }
+            remove(&mut metadata, &IDENTITY);
             if plan.api.token.is_some() {
-                metadata.remove(TOKEN);
+                metadata.remove(&TOKEN);
             }
-        }
-        if origin == Origin::Peer
-            && let Some(caller) = metadata.get_all(CALLER).iter().next_back().cloned()
-        {
+        } else if let Some(caller) = metadata.get_all(&CALLER).iter().next_back().cloned() {
             // Of several, the peer has put its own behind those of its client.
-            put(&mut metadata, HeaderName::from_static(CALLER), caller);
+            put(&mut metadata, &CALLER, caller);
         }
-        let is_own = target.app_id == plan.app_id && target.namespace == plan.namespace;
-        if is_own {
-            metadata.remove(TOKEN);
-            if let Some(token) = &lane.shared.app_token
-                && let Ok(mut token) = HeaderValue::from_str(token)
-            {
-                token.set_sensitive(true);
-                put(&mut metadata, HeaderName::from_static(TOKEN), token);
+        match route {
+            Some(route) => {
+                put(&mut metadata, &CALLEE, route.callee().clone());
+                put(&mut metadata, &CALLER, lane.own_id.clone());
             }
-        } else {
-            for (name, id) in [(CALLEE, &target.app_id), (CALLER, &plan.app_id)] {
-                if let Ok(id) = HeaderValue::from_str(id.as_str()) {
-                    put(&mut metadata, HeaderName::from_static(name), id);
+            None => {
+                metadata.remove(&TOKEN);
+                if let Some(token) = &lane.app_token {
+                    put(&mut metadata, &TOKEN, token.clone());
                 }
             }
         }
         let body = RawBody::messages(recv, &metadata, lane.shared.limits.message);
         let path = parts.uri.into_parts().path_and_query;
         Self {
-            target,
             path: path.unwrap_or(uri::PathAndQuery::from_static("/")),
             body: Replay::new(body.into_body().await, false),
             metadata,
@@ -131,8 +149,7 @@ impl Proxied {
     pub(super) fn metadata(&self) -> HeaderMap {
         let mut metadata = self.metadata.clone();
         if let Some(deadline) = self.deadline {
-            let name = HeaderName::from_static("grpc-timeout");
-            put(&mut metadata, name, timeout_value(deadline));
+            put(&mut metadata, &TIMEOUT, timeout_value(deadline));
         }
         metadata
     }

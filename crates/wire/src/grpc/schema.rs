@@ -17,9 +17,22 @@ pub fn file_by_symbol(symbol: &str) -> Option<Vec<Vec<u8>>> {
         .or_else(|| {
             // A method, a field or a value belongs to what it stands in.
             let (parent, member) = symbol.rsplit_once('.')?;
-            has_member(&POOL, parent, member).then(|| defining(&POOL, parent))?
+            has_value(&POOL, parent, member)
+                .or_else(|| has_member(&POOL, parent, member).then(|| defining(&POOL, parent))?)
         })
         .map(|file| with_imports(&file))
+}
+
+/// The values of an enum stand beside it, not in it.
+fn has_value(pool: &DescriptorPool, parent: &str, value: &str) -> Option<FileDescriptor> {
+    let found = pool.all_enums().find(|it| {
+        let scope = it
+            .full_name()
+            .rsplit_once('.')
+            .map_or("", |(scope, _)| scope);
+        scope == parent && it.get_value_by_name(value).is_some()
+    });
+    found.map(|it| it.parent_file())
 }
 
 fn defining(pool: &DescriptorPool, symbol: &str) -> Option<FileDescriptor> {
@@ -32,10 +45,8 @@ fn defining(pool: &DescriptorPool, symbol: &str) -> Option<FileDescriptor> {
 fn has_member(pool: &DescriptorPool, parent: &str, member: &str) -> bool {
     let service = pool.get_service_by_name(parent);
     let message = pool.get_message_by_name(parent);
-    let of_enum = pool.get_enum_by_name(parent);
     service.is_some_and(|it| it.methods().any(|method| method.name() == member))
         || message.is_some_and(|it| it.get_field_by_name(member).is_some())
-        || of_enum.is_some_and(|it| it.get_value_by_name(member).is_some())
 }
 
 fn with_imports(file: &FileDescriptor) -> Vec<Vec<u8>> {
@@ -71,6 +82,7 @@ mod tests {
             "dapr.proto.runtime.v1.Dapr.InvokeService",
             "dapr.proto.runtime.v1.InvokeServiceRequest",
             "dapr.proto.runtime.v1.InvokeServiceRequest.id",
+            "dapr.proto.runtime.v1.ActorRuntime.RUNNING",
         ] {
             assert_eq!(file_by_symbol(symbol), whole, "{symbol}");
         }

@@ -161,11 +161,9 @@ pub(super) async fn read<M: Message + Default>(
             M::decode(message).map_err(|error| undecodable(&error))
         }
         Some(Err(MessageError::Frame(error))) => Err(failure::frame_status(error)),
+        Some(Err(error @ MessageError::Cut)) => Err(Status::new(Code::Unknown, error.to_string())),
         Some(Err(error)) => Err(Status::new(Code::Canceled, error.to_string())),
-        None => Err(Status::new(
-            Code::Internal,
-            "grpc: the request has no message",
-        )),
+        None => Err(Status::new(Code::Unknown, "EOF")),
     }
 }
 

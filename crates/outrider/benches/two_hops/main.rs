@@ -1,5 +1,6 @@
 //! What two hops cost: a client calls an app directly, through two HAProxy processes, and through
-//! two sidecars, all in one run on one machine.
+//! two sidecars, all in one run on one machine; gRPC calls go through bare HTTP/2 relays instead of
+//! HAProxy, and through two sidecars of the reference if the environment's `DAPRD` names one.
 //!
 //! `cargo bench -p outrider` runs everything; after `--`, `--quick` shortens the rounds and
 //! `--only NAME` runs one part. The parts and the figures are explained in `docs/benchmarks.md`.
@@ -10,6 +11,7 @@
 mod app;
 mod body;
 mod client;
+mod grpc;
 mod load;
 mod options;
 mod process;
@@ -24,10 +26,16 @@ use std::process::ExitCode;
 
 use options::{Options, Parsed};
 use subject::OUTRIDER;
+use tokio::task::LocalSet;
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
         Parsed::Run(options) => options,
+        Parsed::Relay(port, next) => {
+            // Whoever started it sees that it has ended.
+            let _ = grpc::relay(port, next);
+            return ExitCode::FAILURE;
+        }
         Parsed::Say(text, code) => {
             println!("{text}");
             return ExitCode::from(code);
@@ -36,7 +44,8 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    match runtime.and_then(|runtime| runtime.block_on(run(&options))) {
+    let work = async { LocalSet::new().run_until(run(&options)).await };
+    match runtime.and_then(|runtime| runtime.block_on(work)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("stopped: {error}");
@@ -48,8 +57,23 @@ fn main() -> ExitCode {
 async fn run(options: &Options) -> io::Result<()> {
     describe()?;
     let app = app::start()?;
+    let grpc_app = grpc::start_app()?;
+    let apps = traced::Apps {
+        http: app,
+        grpc: grpc_app,
+    };
     if options.wants("load") {
         load::measure(app, options.quick).await?;
+    }
+    if options.wants("grpc") {
+        let daprd = reference();
+        grpc::load(app, grpc_app, daprd.as_deref(), options.quick).await?;
+    }
+    if options.wants("streams") {
+        grpc::streams(grpc_app, options.quick).await?;
+    }
+    if options.wants("stalled") {
+        grpc::stalled(grpc_app, options.quick).await?;
     }
     if options.wants("start") {
         start::measure(options.quick)?;
@@ -58,10 +82,10 @@ async fn run(options: &Options) -> io::Result<()> {
         body::measure(app, options.quick).await?;
     }
     if options.wants("syscalls") {
-        traced::system_calls(app, options.quick).await?;
+        traced::system_calls(apps, options.quick).await?;
     }
     if options.wants("heap") {
-        traced::heap(app, options.quick).await?;
+        traced::heap(apps, options.quick).await?;
     }
     if options.wants("size") {
         let size = fs::metadata(OUTRIDER)?.len();
@@ -69,6 +93,12 @@ async fn run(options: &Options) -> io::Result<()> {
     }
     println!("\nload average after: {}", load_average()?);
     Ok(())
+}
+
+/// A sidecar of the reference, to be measured beside ours.
+#[expect(clippy::disallowed_methods, reason = "this is the process's entry")]
+fn reference() -> Option<String> {
+    std::env::var("DAPRD").ok()
 }
 
 fn describe() -> io::Result<()> {

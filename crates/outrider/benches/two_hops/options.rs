@@ -1,7 +1,9 @@
 //! The arguments after `--`.
 
 /// What can be measured alone.
-const PARTS: [&str; 6] = ["load", "start", "body", "syscalls", "heap", "size"];
+const PARTS: [&str; 9] = [
+    "load", "start", "body", "syscalls", "heap", "size", "grpc", "streams", "stalled",
+];
 
 /// What to measure and how long.
 #[derive(Debug, Default)]
@@ -14,6 +16,8 @@ pub(crate) struct Options {
 /// What the arguments ask for.
 pub(crate) enum Parsed {
     Run(Options),
+    /// Be a relay from this port to that one.
+    Relay(u16, u16),
     /// Say this and end with this code.
     Say(String, u8),
 }
@@ -27,6 +31,14 @@ impl Options {
             match arg.as_str() {
                 // Cargo says so in a bench run, and only there.
                 "--bench" => benching = true,
+                // How the bench starts processes of its own.
+                "--relay" => {
+                    let mut port = || args.next()?.parse().ok();
+                    return match (port(), port()) {
+                        (Some(port), Some(next)) => Parsed::Relay(port, next),
+                        _ => wrong("--relay"),
+                    };
+                }
                 "--quick" => options.quick = true,
                 "--only" => match args.next() {
                     Some(name) if PARTS.contains(&name.as_str()) => options.only.push(name),

@@ -27,10 +27,10 @@ pub(crate) fn measure(quick: bool) -> io::Result<()> {
 
 /// Milliseconds of one start. Asks without a pause: a timer would be coarser than what it measures.
 fn one_start() -> io::Result<f64> {
-    let (mut command, port) = Sidecar::default().command(&unique_id("start"), None)?;
+    let (mut command, ports) = Sidecar::default().command(&unique_id("start"), None)?;
     let start = Instant::now();
     let mut sidecar = Running::start(&mut command)?;
-    while !is_ready(port) {
+    while !is_ready(ports.http) {
         sidecar.check()?;
         if start.elapsed() > PATIENCE {
             return Err(io::Error::other("a sidecar did not become ready"));

@@ -103,16 +103,28 @@ backend b
 /// How a sidecar is started: `wrapped` stands before the command line, for tools that watch it.
 #[derive(Clone, Default)]
 pub(crate) struct Sidecar {
+    /// Another program than ours that takes the same flags.
+    pub(crate) program: Option<String>,
     pub(crate) wrapped: Vec<String>,
     pub(crate) flags: Vec<String>,
 }
 
+/// Where a sidecar's APIs are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports {
+    pub(crate) http: u16,
+    pub(crate) grpc: u16,
+}
+
 impl Sidecar {
-    /// The command line of a sidecar, and the port of its HTTP API.
-    pub(crate) fn command(&self, id: &str, app: Option<u16>) -> io::Result<(Command, u16)> {
+    /// The command line of a sidecar, and the ports of its APIs.
+    pub(crate) fn command(&self, id: &str, app: Option<u16>) -> io::Result<(Command, Ports)> {
         let [http, grpc, internal, metrics, profile] = free_ports()?;
         let mut words = self.wrapped.clone();
-        words.extend([OUTRIDER.to_owned(), "sidecar".to_owned()]);
+        match &self.program {
+            Some(program) => words.push(program.clone()),
+            None => words.extend([OUTRIDER.to_owned(), "sidecar".to_owned()]),
+        }
         words.extend([
             format!("--app-id={id}"),
             format!("--dapr-http-port={http}"),
@@ -129,23 +141,23 @@ impl Sidecar {
         words.extend(self.flags.iter().cloned());
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).env("DAPR_HOST_IP", "127.0.0.1");
-        Ok((command, http))
+        Ok((command, Ports { http, grpc }))
     }
 }
 
 /// Two sidecars that find each other through the same-host registry.
 pub(crate) async fn outrider(app: u16, caller: &Sidecar, callee: &Sidecar) -> io::Result<Subject> {
     let id = unique_id("callee");
-    let (mut command, callee_port) = callee.command(&id, Some(app))?;
+    let (mut command, callee_ports) = callee.command(&id, Some(app))?;
     let callee = Running::start(&mut command)?;
-    let (mut command, caller_port) = caller.command(&unique_id("caller"), None)?;
+    let (mut command, caller_ports) = caller.command(&unique_id("caller"), None)?;
     let caller = Running::start(&mut command)?;
     let mut subject = Subject {
         name: "outrider",
-        port: caller_port,
+        port: caller_ports.http,
         prefix: format!("/v1.0/invoke/{id}/method"),
         processes: vec![caller, callee],
-        apis: vec![caller_port, callee_port],
+        apis: vec![caller_ports.http, callee_ports.http],
     };
     subject.ready().await?;
     Ok(subject)

@@ -14,12 +14,34 @@ use std::process::{Command, Stdio};
 use outrider_testkit::unique_id;
 
 use crate::client::Connection;
+use crate::grpc;
 use crate::subject::{FILES, Sidecar, outrider};
 
 /// Counts by name.
 type Counts = BTreeMap<String, f64>;
 
 const SIDES: [&str; 2] = ["caller", "callee"];
+
+/// Ports of the apps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Apps {
+    pub(crate) http: u16,
+    pub(crate) grpc: u16,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Http,
+    Proxied,
+    Relays,
+}
+
+const WAYS: [(&str, Way); 3] = [
+    ("HTTP, an answer of 128 bytes", Way::Http),
+    ("gRPC passed through, 1 KiB both ways", Way::Proxied),
+    ("the same by bare relays", Way::Relays),
+];
 
 /// A tool that counts what a process does.
 struct Tool {
@@ -41,16 +63,24 @@ const VALGRIND: Tool = Tool {
     read: heap_usage,
 };
 
-pub(crate) async fn system_calls(app: u16, quick: bool) -> io::Result<()> {
+pub(crate) async fn system_calls(apps: Apps, quick: bool) -> io::Result<()> {
+    println!("\nsystem calls per call and sidecar, 1 connection:");
+    for (name, way) in WAYS {
+        println!(" {name}");
+        let Some(sides) = per_call(&STRACE, (way, apps), quick).await? else {
+            return Ok(());
+        };
+        say_system_calls(sides);
+    }
+    Ok(())
+}
+
+fn say_system_calls(sides: [Counts; 2]) {
     const GROUPS: [(&str, &[&str]); 3] = [
         ("reads", &["read", "readv", "recvfrom", "recvmsg"]),
         ("writes", &["write", "writev", "sendto", "sendmsg"]),
         ("waits", &["epoll_wait", "epoll_pwait", "epoll_pwait2"]),
     ];
-    println!("\nsystem calls per call and sidecar, 1 connection:");
-    let Some(sides) = per_call(&STRACE, app, quick).await? else {
-        return Ok(());
-    };
     for (side, mut counts) in SIDES.into_iter().zip(sides) {
         print!("  {side:9}");
         for (group, names) in GROUPS {
@@ -66,24 +96,26 @@ pub(crate) async fn system_calls(app: u16, quick: bool) -> io::Result<()> {
         }
         println!();
     }
-    Ok(())
 }
 
-pub(crate) async fn heap(app: u16, quick: bool) -> io::Result<()> {
+pub(crate) async fn heap(apps: Apps, quick: bool) -> io::Result<()> {
     println!("\nheap allocations per call and sidecar, 1 connection:");
-    let Some(sides) = per_call(&VALGRIND, app, quick).await? else {
-        return Ok(());
-    };
-    for (side, counts) in SIDES.into_iter().zip(sides) {
-        let of = |name: &str| counts.get(name).copied().unwrap_or(f64::NAN);
-        let (allocations, bytes) = (of("allocs"), of("bytes"));
-        println!("  {side:9} {allocations:.2} allocations, {bytes:.0} bytes");
+    for (name, way) in WAYS {
+        println!(" {name}");
+        let Some(sides) = per_call(&VALGRIND, (way, apps), quick).await? else {
+            return Ok(());
+        };
+        for (side, counts) in SIDES.into_iter().zip(sides) {
+            let of = |name: &str| counts.get(name).copied().unwrap_or(f64::NAN);
+            let (allocations, bytes) = (of("allocs"), of("bytes"));
+            println!("  {side:9} {allocations:.2} allocations, {bytes:.0} bytes");
+        }
     }
     Ok(())
 }
 
 /// What each side did per call; none if the tool is not installed.
-async fn per_call(tool: &Tool, app: u16, quick: bool) -> io::Result<Option<[Counts; 2]>> {
+async fn per_call(tool: &Tool, what: (Way, Apps), quick: bool) -> io::Result<Option<[Counts; 2]>> {
     let (few, many) = if quick { (50, 250) } else { (200, 2200) };
     let tried = Command::new(tool.name)
         .arg("--version")
@@ -94,8 +126,8 @@ async fn per_call(tool: &Tool, app: u16, quick: bool) -> io::Result<Option<[Coun
         return Ok(None);
     }
     let lives = if quick { 1 } else { 5 };
-    let base = fewest(tool, app, few, lives).await?;
-    let mut sides = fewest(tool, app, many, lives).await?;
+    let base = fewest(tool, what, few, lives).await?;
+    let mut sides = fewest(tool, what, many, lives).await?;
     for (side, base) in sides.iter_mut().zip(&base) {
         for (name, count) in side.iter_mut() {
             let before = base.get(name).copied().unwrap_or(0.0);
@@ -106,10 +138,15 @@ async fn per_call(tool: &Tool, app: u16, quick: bool) -> io::Result<Option<[Coun
 }
 
 /// The smallest counts of several lives.
-async fn fewest(tool: &Tool, app: u16, calls: u32, lives: usize) -> io::Result<[Counts; 2]> {
-    let mut fewest = counted(tool, app, calls).await?;
+async fn fewest(
+    tool: &Tool,
+    what: (Way, Apps),
+    calls: u32,
+    lives: usize,
+) -> io::Result<[Counts; 2]> {
+    let mut fewest = counted(tool, what, calls).await?;
     for _ in 1..lives {
-        let sides = counted(tool, app, calls).await?;
+        let sides = counted(tool, what, calls).await?;
         for (fewest, side) in fewest.iter_mut().zip(sides) {
             fewest.retain(|name, _| side.contains_key(name));
             for (name, count) in fewest {
@@ -121,10 +158,22 @@ async fn fewest(tool: &Tool, app: u16, calls: u32, lives: usize) -> io::Result<[
 }
 
 /// What each side did in a life with so many calls.
-async fn counted(tool: &Tool, app: u16, calls: u32) -> io::Result<[Counts; 2]> {
+async fn counted(tool: &Tool, what: (Way, Apps), calls: u32) -> io::Result<[Counts; 2]> {
     let files = SIDES.map(|side| Path::new(FILES).join(unique_id(side) + ".counts"));
-    let [caller, callee] = files.each_ref().map(|file| wrapped(tool, file));
-    let subject = outrider(app, &caller, &callee).await?;
+    let sides = files.each_ref().map(|file| wrapped(tool, file));
+    let (way, apps) = what;
+    match way {
+        Way::Http => http_life(apps.http, &sides, calls).await?,
+        Way::Proxied => grpc::life(apps.grpc, &sides, calls).await?,
+        Way::Relays => grpc::relays_life(apps.grpc, &sides, calls).await?,
+    }
+    let [caller, callee] = files.map(|file| read(tool, &file));
+    Ok([caller?, callee?])
+}
+
+async fn http_life(app: u16, sides: &[Sidecar; 2], calls: u32) -> io::Result<()> {
+    let [caller, callee] = sides;
+    let subject = outrider(app, caller, callee).await?;
     let request = subject.request("GET", "/answer/128", "");
     let mut connection = Connection::open(subject.port).await?;
     for _ in 0..calls {
@@ -134,9 +183,7 @@ async fn counted(tool: &Tool, app: u16, calls: u32) -> io::Result<[Counts; 2]> {
         }
     }
     drop(connection);
-    subject.shut_down().await?;
-    let [caller, callee] = files.map(|file| read(tool, &file));
-    Ok([caller?, callee?])
+    subject.shut_down().await
 }
 
 fn wrapped(tool: &Tool, file: &Path) -> Sidecar {

@@ -2,28 +2,7 @@
 //! here keeps a caller's context alive and gives calls without one a valid, unsampled one.
 
 use outrider_wire::Fields;
-
-/// True for a `traceparent` that the W3C's rules accept.
-pub(crate) fn is_valid_traceparent(value: &[u8]) -> bool {
-    let mut parts = value.split(|b| *b == b'-');
-    let (Some(version), Some(trace), Some(span), Some(flags)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return false;
-    };
-    let hex = |part: &[u8], len| {
-        part.len() == len && part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let some = |part: &[u8]| part.iter().any(|b| *b != b'0');
-    hex(version, 2)
-        && version != b"ff"
-        && (version != b"00" || parts.next().is_none())
-        && hex(trace, 32)
-        && some(trace)
-        && hex(span, 16)
-        && some(span)
-        && hex(flags, 2)
-}
+pub(crate) use outrider_wire::grpc::trace::is_valid as is_valid_traceparent;
 
 /// A new, unsampled context: `00-<trace>-<span>-00`.
 pub(crate) fn new_traceparent(mut random: impl FnMut() -> u64) -> [u8; 55] {

@@ -43,7 +43,7 @@ pub(crate) struct Redis {
 
 /// What all threads know of it.
 struct Shared {
-    settings: Settings,
+    settings: Arc<Settings>,
     scripts: Scripts,
     /// How many replicas there were at the start.
     replicas: i64,
@@ -79,7 +79,7 @@ impl Redis {
     fn with(settings: Settings, replicas: i64) -> Self {
         Self {
             shared: Arc::new(Shared {
-                settings,
+                settings: Arc::new(settings),
                 scripts: Scripts::new(),
                 replicas,
             }),

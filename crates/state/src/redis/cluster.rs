@@ -10,6 +10,7 @@ mod redirect;
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,11 +19,11 @@ use tokio::{sync::Mutex, time::Instant};
 pub(super) use map::are_together;
 
 use super::{
-    join::join_all,
+    join::{first_of, join_all},
     link::Link,
     node::{Kind, Node, Trouble},
     question::Question,
-    reply::missing,
+    reply::{is_no_script, missing},
     settings::{Host, Settings, Target},
     slot::Goal,
     value::Value,
@@ -65,7 +66,7 @@ impl Cluster {
     /// The answers to a batch, in its order.
     pub(super) async fn ask(
         &self,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         batch: &Batch<'_>,
     ) -> Vec<Result<Value, String>> {
         let mut answers: Vec<_> = batch.keys.iter().map(|_| missing()).collect();
@@ -78,11 +79,15 @@ impl Cluster {
                 }
                 break;
             }
-            let groups = self.groups(batch, open);
+            let mut groups = self.groups(batch, open);
+            // Whoever refused a key did not look at the script that came with it.
+            for group in &mut groups {
+                group.is_wordy = sent_on > 0;
+            }
             let sent = groups.into_iter().map(|group| group.ask(settings, batch));
             let mut next = Next::default();
             for (group, replies) in join_all(sent.collect()).await {
-                self.sort(group, replies, &mut answers, &mut next);
+                self.sort(batch, (group, replies), &mut answers, &mut next);
             }
             sent_on += u32::from(next.is_elsewhere);
             let may_wait = !next.is_unsent || settings.retries.pause(tried).await;
@@ -120,6 +125,7 @@ impl Cluster {
                 host: place.map(|(host, _)| host),
                 node,
                 asks,
+                is_wordy: false,
                 indices: vec![index],
             });
         }
@@ -129,8 +135,8 @@ impl Cluster {
     /// Puts answers in their place and notes what has to be asked again.
     fn sort(
         &self,
-        group: Group,
-        replies: Result<Vec<Value>, Trouble>,
+        batch: &Batch<'_>,
+        (group, replies): (Group, Result<Vec<Value>, Trouble>),
         answers: &mut [Result<Value, String>],
         next: &mut Next,
     ) {
@@ -156,6 +162,10 @@ impl Cluster {
         };
         for (index, reply) in group.indices.into_iter().zip(replies) {
             match Redirect::read(&reply, asked) {
+                None if is_no_script(&reply) && batch.keys.len() > 1 => {
+                    next.is_elsewhere = true;
+                    next.open.push((index, None));
+                }
                 None => {}
                 Some(Redirect::Ask(host)) => {
                     next.is_elsewhere = true;
@@ -177,7 +187,8 @@ impl Cluster {
     fn owner(&self, slot: u16) -> Option<(Host, i64)> {
         let moved = self.moved.borrow();
         if let Some((_, host)) = moved.iter().find(|(known, _)| *known == slot) {
-            return Some((host.clone(), 0));
+            let replicas = self.map.borrow().replicas(host, slot);
+            return Some((host.clone(), replicas));
         }
         let map = self.map.borrow();
         let owner = map.owner(slot);
@@ -198,11 +209,16 @@ impl Cluster {
     ///
     /// # Errors
     /// Why there is none at all.
-    async fn keep_up(&self, settings: &Settings) -> Result<(), String> {
+    async fn keep_up(&self, settings: &Arc<Settings>) -> Result<(), String> {
         if !self.is_due() {
             return Ok(());
         }
-        let _asking = self.asking.lock().await;
+        let _asking = match self.asking.try_lock() {
+            Ok(asking) => asking,
+            // Somebody asks, and what is known may still be right.
+            Err(_) if self.made.get().is_some() => return Ok(()),
+            Err(_) => self.asking.lock().await,
+        };
         // Others may have done it meanwhile.
         if !self.is_due() {
             return Ok(());
@@ -232,30 +248,24 @@ impl Cluster {
         }
     }
 
-    /// Asks nodes, those first that we have a connection to, and last those of the settings.
-    async fn make(&self, settings: &Settings) -> Result<Map, String> {
+    /// Asks those nodes that we know and those of the settings, all at the same time: one that is
+    /// frozen must hold up nobody.
+    async fn make(&self, settings: &Arc<Settings>) -> Result<Map, String> {
         let mut nodes = self.nodes.borrow().clone();
-        nodes.sort_by_key(|(_, node)| !node.is_connected());
         if let Target::Cluster(seeds) = &settings.target {
             for seed in seeds {
                 if nodes.iter().all(|(host, _)| host != seed) {
-                    let node = Node::new(Goal::Node(seed.clone()), 0);
-                    nodes.push((seed.clone(), Rc::new(node)));
+                    // Kept, so that the next one goes on if whoever asks now gives up.
+                    nodes.push((seed.clone(), self.node(seed)));
                 }
             }
         }
-        let mut last = String::new();
-        for (host, node) in nodes {
-            let replies = node.ask(settings, Kind::Read, &slots()).await;
-            match replies.map(|mut replies| replies.pop()) {
-                Ok(reply) => match read(reply, &host) {
-                    Ok(map) => return Ok(map),
-                    Err(text) => last = text,
-                },
-                Err(trouble) => last = trouble.text(),
-            }
-        }
-        Err(last)
+        let question = slots();
+        let asked = nodes.iter().map(async |(host, node)| {
+            let replies = node.ask(settings, Kind::Read, &question).await;
+            read(replies.map_err(Trouble::text)?.pop(), host)
+        });
+        first_of(asked.collect()).await
     }
 }
 
@@ -293,20 +303,25 @@ struct Group {
     node: Option<Rc<Node>>,
     /// True if the slot is only on its way there.
     asks: bool,
+    /// True if the text of a script goes along with each call.
+    is_wordy: bool,
     indices: Vec<usize>,
 }
 
 impl Group {
     async fn ask(
         self,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         batch: &Batch<'_>,
     ) -> (Self, Result<Vec<Value>, Trouble>) {
         let Some(node) = &self.node else {
             let text = "CLUSTERDOWN no node of the cluster has the key's hash slot".into();
             return (self, Err(Trouble::Unsent(text)));
         };
-        let mut question = Question::default();
+        let mut question = match self.is_wordy {
+            true => Question::wordy(),
+            false => Question::default(),
+        };
         for index in &self.indices {
             if self.asks {
                 question.add(&["ASKING"]);

@@ -92,6 +92,16 @@ impl Link {
         })
     }
 
+    /// The answer to one command.
+    pub(super) async fn ask_once(
+        &self,
+        words: &[&str],
+        limit: Option<Duration>,
+    ) -> Result<Value, Failure> {
+        let answers = self.ask(&Question::of(words), limit).await?;
+        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+    }
+
     async fn greet(&self, login: &Login, db: i64, limit: Option<Duration>) -> Result<(), Failure> {
         let mut question = Question::default();
         match (&*login.username, &*login.password) {
@@ -103,14 +113,7 @@ impl Link {
             question.add(&["SELECT", &db.to_string()]);
         }
         question.add(&["PING"]);
-        let answers = match self.ask(&question, limit).await {
-            Ok(answers) => answers,
-            Err(Broken::Late(text)) => return Err(Failure::Lasting(text)),
-            Err(Broken::Lost(text) | Broken::Unsent(text) | Broken::Full(text)) => {
-                return Err(Failure::Passing(text));
-            }
-        };
-        for answer in answers {
+        for answer in self.ask(&question, limit).await? {
             match answer {
                 Value::Refused(refusal) if needs_no_password(&refusal) => {}
                 Value::Refused(refusal) if refusal.is_passing() => {
@@ -129,6 +132,15 @@ impl Broken {
     pub(super) fn text(self) -> String {
         let (Self::Late(text) | Self::Lost(text) | Self::Unsent(text) | Self::Full(text)) = self;
         text
+    }
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Late(text) => Self::Lasting(text),
+            Broken::Lost(text) | Broken::Unsent(text) | Broken::Full(text) => Self::Passing(text),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! has left this process; if its answer is lost, whoever asked is told so. Reads go out again on a
 //! new connection.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use super::{
     link::Broken,
@@ -64,15 +64,10 @@ impl Node {
         }
     }
 
-    /// True if there is a connection.
-    pub(super) fn is_connected(&self) -> bool {
-        self.plain.is_connected()
-    }
-
     /// The answers to a question, in their order.
     pub(super) async fn ask(
         &self,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         kind: Kind,
         question: &Question,
     ) -> Result<Vec<Value>, Trouble> {
@@ -94,7 +89,7 @@ impl Node {
     /// Waits for replicas behind the question.
     async fn ask_and_confirm(
         &self,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         question: &Question,
     ) -> Result<Vec<Value>, Trouble> {
         let wanted = self.replicas.get();
@@ -125,7 +120,7 @@ impl Node {
 }
 
 struct Asker<'a> {
-    settings: &'a Settings,
+    settings: &'a Arc<Settings>,
     kind: Kind,
     limit: Option<Duration>,
 }

@@ -4,8 +4,13 @@
 //! There is no task. Whoever waits for an answer writes and reads for all; when he has his answer or
 //! gives up, he wakes another one who waits. Says of each question that got no answer whether it can
 //! have reached the server. Sends nothing twice.
+//!
+//! Nothing goes out for somebody who has left: a question of which nothing has gone out is taken
+//! back, and behind the half of one nothing more is sent. Who leaves also leaves his time behind: a
+//! connection whose oldest question is overdue is given up, however impatient those who ask are.
 
 mod line;
+mod out;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     time::{self, Instant, Sleep},
@@ -29,6 +34,7 @@ use super::{
     value::{Decoder, Value},
 };
 use line::Line;
+use out::Out;
 
 /// A shared connection.
 pub(super) struct Pipe<S> {
@@ -51,11 +57,9 @@ pub(super) enum Gap {
 struct State<S> {
     stream: S,
     /// What has not gone out yet.
-    out: BytesMut,
-    /// Bytes that have gone out since the beginning.
-    sent: u64,
-    /// True if the stream may hold back what it was given.
-    is_held_back: bool,
+    out: Out,
+    /// Up to here the stream holds nothing back of what it was given.
+    flushed: u64,
     input: BytesMut,
     decoder: Decoder,
     line: Line,
@@ -63,6 +67,11 @@ struct State<S> {
     driver: Option<u64>,
     /// True if the driver has been woken and has not come yet.
     is_coming: bool,
+    /// When something was read the last time while more was to come.
+    heard: Option<Instant>,
+    /// Why nothing more goes out, though answers may still come.
+    closed: Option<String>,
+    /// Why there is nothing more at all.
     broken: Option<String>,
     timer: Option<Pin<Box<Sleep>>>,
     /// When the timer ends: no later than the time of anybody who waits.
@@ -78,6 +87,8 @@ struct Asking<'a, S: AsyncRead + AsyncWrite + Unpin> {
 
 /// As much is read at a time.
 const PIECE: usize = 16 * 1024;
+/// Empty buffers up to this size are kept.
+const KEPT: usize = 4 * PIECE;
 /// So many may wait, and so much may lie here to go out, before others are turned away: a server
 /// that stands still while clients come and go must not fill the memory.
 const MOST: usize = 16 * 1024;
@@ -89,14 +100,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         Self {
             state: RefCell::new(State {
                 stream,
-                out: BytesMut::new(),
-                sent: 0,
-                is_held_back: false,
+                out: Out::default(),
+                flushed: 0,
                 input: BytesMut::new(),
                 decoder: Decoder::default(),
                 line: Line::default(),
                 driver: None,
                 is_coming: false,
+                heard: None,
+                closed: None,
                 broken: None,
                 timer: None,
                 alarm: None,
@@ -104,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         }
     }
 
-    /// True once nothing can be asked any more.
+    /// True once nothing can be asked any more, or should be.
     pub(super) fn is_broken(&self) -> bool {
         let state = &mut *self.state.borrow_mut();
         // Whoever waits would see it, and must stay the one who is woken.
@@ -112,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
             let mut nobody = Context::from_waker(Waker::noop());
             let _ = state.receive(&mut nobody, None);
         }
-        state.broken.is_some()
+        state.why_not().is_some() || state.line.is_overdue(state.heard)
     }
 
     /// The answers to a question, in their order.
@@ -123,21 +135,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
     ) -> Result<Vec<Value>, Gap> {
         match question.commands() {
             0 => Ok(Vec::new()),
-            _ => self.join(question, limit)?.await,
+            _ => match self.join(question, limit) {
+                Ok(asking) => asking.await,
+                Err(gap) => {
+                    self.wake();
+                    Err(gap)
+                }
+            },
         }
     }
 
     fn join(&self, question: &Question, limit: Option<Duration>) -> Result<Asking<'_, S>, Gap> {
         let state = &mut *self.state.borrow_mut();
-        if let Some(why) = &state.broken {
-            return Err(Gap::Unsent(why.clone()));
+        if let Some(why) = state.why_not() {
+            return Err(Gap::Unsent(why.to_owned()));
         }
         if state.line.len() >= MOST || state.out.len() >= MOST_BYTES {
+            // Full of what nobody wants any more, it would stay so as long as the server likes.
+            if state.line.is_mostly_left() || state.out.is_mostly_hollow() {
+                let why = "the server has not answered those who asked before";
+                state.close(why);
+                return Err(Gap::Unsent(why.to_owned()));
+            }
             return Err(Gap::Full);
         }
-        let begins = state.sent + state.out.len() as u64;
-        state.out.extend_from_slice(question.bytes());
-        let until = limit.map(|limit| Instant::now() + limit);
+        let place = state.out.push(question.bytes());
+        let (id, until) = state.line.join(question.commands(), place, limit);
         if let (Some(alarm), Some(until)) = (state.alarm, until)
             && until < alarm
         {
@@ -145,9 +168,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pipe<S> {
         }
         Ok(Asking {
             pipe: self,
-            id: state.line.join(question.commands(), begins, until),
+            id,
             has_waited: false,
         })
+    }
+
+    /// Wakes those who are to be woken, while nothing is borrowed.
+    fn wake(&self) {
+        let mut woken = std::mem::take(&mut self.state.borrow_mut().line.woken);
+        if woken.is_empty() {
+            return;
+        }
+        woken.drain(..).for_each(Waker::wake);
+        let mut state = self.state.borrow_mut();
+        if state.line.woken.is_empty() {
+            state.line.woken = woken;
+        }
     }
 }
 
@@ -155,26 +191,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Asking<'_, S> {
     type Output = Result<Vec<Value>, Gap>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let pipe = self.pipe;
-        let state = &mut *pipe.state.borrow_mut();
-        if let Some(end) = state.line.take(self.id) {
-            return Poll::Ready(end);
-        }
-        state.line.wait(self.id, cx.waker());
-        if !self.has_waited {
-            self.has_waited = true;
-            // What others ask at this moment goes out with it.
-            if !state.is_coming {
-                state.driver = Some(self.id);
-                state.is_coming = true;
-                cx.waker().wake_by_ref();
-            }
-            return Poll::Pending;
-        }
-        state.driver = Some(self.id);
-        state.is_coming = false;
-        state.drive(cx, self.id);
-        match state.line.take(self.id) {
+        let is_first = !std::mem::replace(&mut self.has_waited, true);
+        let end = self.pipe.state.borrow_mut().go_on(cx, self.id, is_first);
+        self.pipe.wake();
+        match end {
             Some(end) => Poll::Ready(end),
             None => Poll::Pending,
         }
@@ -184,16 +204,68 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Asking<'_, S> {
 /// Who has his answer or gives up leaves the work to another one.
 impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Asking<'_, S> {
     fn drop(&mut self) {
-        let state = &mut *self.pipe.state.borrow_mut();
-        state.line.leave(self.id);
-        if state.driver == Some(self.id) {
-            state.driver = state.line.wake_last();
-            state.is_coming = state.driver.is_some();
-        }
+        self.pipe.state.borrow_mut().leave(self.id);
+        self.pipe.wake();
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
+    /// Why nothing can be asked any more.
+    fn why_not(&self) -> Option<&str> {
+        self.broken.as_deref().or(self.closed.as_deref())
+    }
+
+    /// Does what can be done for `id` and tells how it ended, if it has.
+    fn go_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: u64,
+        is_first: bool,
+    ) -> Option<Result<Vec<Value>, Gap>> {
+        let end = self.line.take(id);
+        if end.is_some() {
+            return end;
+        }
+        self.line.wait(id, cx.waker());
+        if !is_first {
+            self.driver = Some(id);
+            self.is_coming = false;
+            self.drive(cx, id);
+            return self.line.take(id);
+        }
+        // What others ask at this moment goes out with it.
+        if !self.is_coming {
+            self.driver = Some(id);
+            self.is_coming = true;
+            self.line.woken.push(cx.waker().clone());
+        }
+        None
+    }
+
+    fn leave(&mut self, id: u64) {
+        if let Some(place) = self.line.leave(id)
+            && self.why_not().is_none()
+        {
+            if place.start >= self.out.gone() {
+                self.out.take_back(place);
+                self.line.strike(id);
+            } else if place.end > self.flushed {
+                self.close("somebody gave up when a half of his request had been sent");
+            }
+        }
+        if self.driver == Some(id) {
+            self.driver = self.line.wake_last();
+            self.is_coming = self.driver.is_some();
+        }
+    }
+
+    /// Sends nothing more. Those whose questions have gone out may still get their answers.
+    fn close(&mut self, why: &str) {
+        self.line.end_beyond(self.flushed, self.out.gone(), why);
+        self.out.clear();
+        self.closed = Some(why.to_owned());
+    }
+
     /// Does what can be done now. `id` is whose answer it is done for.
     fn drive(&mut self, cx: &mut Context<'_>, id: u64) {
         if let Poll::Ready(Err(error)) = self.send(cx) {
@@ -206,20 +278,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
     }
 
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.out.is_empty() {
-            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.out))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.out.advance(sent);
-            self.sent += sent as u64;
-            self.is_held_back = true;
+        if self.closed.is_some() {
+            return Poll::Ready(Ok(()));
         }
-        if self.is_held_back {
+        let mut written = Poll::Ready(());
+        while written.is_ready() && !self.out.is_empty() {
+            written = match Pin::new(&mut self.stream).poll_write(cx, self.out.next()) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(sent) => {
+                    self.out.advance(sent?);
+                    Poll::Ready(())
+                }
+                Poll::Pending => Poll::Pending,
+            };
+        }
+        // Also if more is to go out: then it is known what has really gone.
+        if self.flushed < self.out.gone() {
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-            self.is_held_back = false;
+            self.flushed = self.out.gone();
         }
-        shrink(&mut self.out);
+        ready!(written);
+        self.out.shrink(KEPT);
         Poll::Ready(Ok(()))
     }
 
@@ -235,7 +314,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
             }
             match ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx)) {
                 Ok(0) => self.end(&io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => self.hand_out(),
+                Ok(_) => {
+                    self.hand_out();
+                    if self.line.is_owed() {
+                        self.heard = Some(Instant::now());
+                    }
+                }
                 Err(error) => self.end(&error),
             }
         }
@@ -259,7 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
                         (enableTLS)?";
             self.end(&io::Error::other(text));
         }
-        shrink(&mut self.input);
+        shrink(&mut self.input, KEPT);
     }
 
     /// Tells those whose time is over, and wakes the driver in time for the next one.
@@ -282,7 +366,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
                 return;
             }
             self.alarm = None;
-            self.line.end_late(Instant::now());
+            self.line.end_late(Instant::now(), self.heard);
         }
     }
 
@@ -298,14 +382,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> State<S> {
             | io::ErrorKind::BrokenPipe => "connection lost before the answer came".to_owned(),
             _ => error.to_string(),
         };
-        self.line.end_all(self.sent, &why);
+        self.line.end_beyond(0, self.out.gone(), &why);
         self.broken = Some(why);
     }
 }
 
 /// A large buffer is not kept for small messages.
-fn shrink(buffer: &mut BytesMut) {
-    if buffer.is_empty() && buffer.capacity() > 4 * PIECE {
+fn shrink(buffer: &mut BytesMut, most: usize) {
+    if buffer.is_empty() && buffer.capacity() > most {
         *buffer = BytesMut::new();
     }
 }

@@ -24,10 +24,10 @@ pub(super) struct Pool {
 }
 
 /// A connection, or the place for one, that nobody else uses. Closed when dropped, because an answer
-/// may be under way on it that nobody waits for any more.
+/// may be under way on it that nobody waits for any more; one that is still coming about is kept.
 pub(super) struct Place<'a> {
     pool: &'a Pool,
-    slot: Slot,
+    slot: Option<Slot>,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -57,7 +57,7 @@ impl Pool {
         let idle = self.idle.borrow_mut().pop();
         Ok(Place {
             pool: self,
-            slot: idle.unwrap_or_else(|| Slot::new(self.goal.clone())),
+            slot: Some(idle.unwrap_or_else(|| Slot::new(self.goal.clone()))),
             _permit: permit,
         })
     }
@@ -80,12 +80,19 @@ impl Pool {
 impl Place<'_> {
     /// Where the connection is held.
     pub(super) fn slot(&self) -> &Slot {
-        &self.slot
+        self.slot.as_ref().expect("it is taken only at the end")
     }
 
     /// Keeps the connection for others. Everything that was asked on it has been answered.
-    pub(super) fn keep(self) {
-        self.pool.idle.borrow_mut().push(self.slot);
+    pub(super) fn keep(mut self) {
+        self.pool.idle.borrow_mut().extend(self.slot.take());
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let coming = self.slot.take().filter(Slot::is_dialing);
+        self.pool.idle.borrow_mut().extend(coming);
     }
 }
 

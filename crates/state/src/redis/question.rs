@@ -7,6 +7,7 @@ pub(super) struct Question {
     bytes: Vec<u8>,
     commands: usize,
     has_script: bool,
+    is_wordy: bool,
 }
 
 impl Question {
@@ -14,6 +15,14 @@ impl Question {
     pub(super) fn with_room(room: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(room),
+            ..Self::default()
+        }
+    }
+
+    /// In which each script goes along with all of its text, so that none can be missing.
+    pub(super) fn wordy() -> Self {
+        Self {
+            is_wordy: true,
             ..Self::default()
         }
     }
@@ -60,9 +69,9 @@ impl Question {
         self.commands += other.commands;
     }
 
-    /// Notes that the text of a script goes along. True if it did before.
+    /// Notes that the text of a script goes along. True if it did before, and need not again.
     pub(super) fn bring_script(&mut self) -> bool {
-        std::mem::replace(&mut self.has_script, true)
+        std::mem::replace(&mut self.has_script, true) && !self.is_wordy
     }
 
     /// How many answers it gets.

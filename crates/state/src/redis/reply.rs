@@ -8,10 +8,24 @@ use super::{
 };
 use crate::{Delete, Error, Item};
 
-/// True if the server has done nothing of it all and may later.
+/// True if the server has done nothing of it all and may later. A word says nothing: it answers
+/// `ASKING`.
 pub(super) fn is_put_off(replies: &[Value]) -> bool {
-    let put_off = |reply: &Value| matches!(reply, Value::Refused(refusal) if refusal.is_passing());
-    !replies.is_empty() && replies.iter().all(put_off)
+    let put_off = |reply: &Value| match reply {
+        Value::Refused(refusal) => refusal.is_passing(),
+        reply => matches!(reply, Value::Word(_)),
+    };
+    let is_refusal = |reply: &Value| matches!(reply, Value::Refused(_));
+    replies.iter().all(put_off) && replies.iter().any(is_refusal)
+}
+
+/// True if a server says of itself that it follows another one (`ROLE`). One that does not tell is
+/// taken for none.
+pub(super) fn is_replica(role: &Value) -> bool {
+    let Value::Array(parts) = role else {
+        return false;
+    };
+    matches!(parts.first(), Some(Value::Bulk(role)) if &role[..] == b"slave")
 }
 
 /// What the fields of a hash are as an item.
@@ -120,4 +134,22 @@ pub(super) fn missing() -> Result<Value, String> {
 /// An answer that no server gives.
 pub(super) fn unexpected() -> Error {
     Error::failed("redis gave an answer that makes no sense here; is it a Redis server?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::value::Refusal;
+
+    #[test]
+    fn what_is_put_off_is_so_as_a_whole() {
+        let refused = |text: &str| Value::Refused(Refusal(text.into()));
+        let ok = || Value::Word("OK".into());
+        assert!(is_put_off(&[refused("READONLY x"), refused("LOADING y")]));
+        assert!(!is_put_off(&[refused("READONLY x"), Value::Int(1)]));
+        assert!(!is_put_off(&[refused("NOPERM x")]));
+        assert!(is_put_off(&[ok(), refused("TRYAGAIN x")]), "asked for once");
+        assert!(!is_put_off(&[ok()]));
+        assert!(!is_put_off(&[]));
+    }
 }

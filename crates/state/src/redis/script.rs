@@ -22,7 +22,8 @@ pub(super) enum By {
     /// With all of its text. The server knows the script from then on.
     Text,
     /// With its text the first time in a question, then by its name: one question has calls of one
-    /// script only.
+    /// script only. The server does not learn the script if it refuses the first call before it runs
+    /// it; those behind it then have to be called again in a [`Question::wordy`].
     TextOnce,
 }
 

@@ -3,13 +3,15 @@
 
 use super::{
     dial::Failure,
+    join::first_of,
     link::Link,
     question::Question,
     settings::{Host, Settings, Target},
     value::Value,
 };
 
-/// The master as the first sentinel that answers names it.
+/// The master as the first sentinel that answers names it. All are asked at the same time: one that
+/// is frozen must hold up nobody.
 pub(super) async fn master(settings: &Settings) -> Result<Host, Failure> {
     let Target::Sentinels {
         hosts,
@@ -19,19 +21,15 @@ pub(super) async fn master(settings: &Settings) -> Result<Host, Failure> {
     else {
         return Err(Failure::Lasting("there are no sentinels".into()));
     };
-    let mut last = String::new();
-    for host in hosts {
-        match Link::open(host, login, 0, &settings.wire).await {
-            Ok(link) => match ask(&link, master, settings).await {
-                Ok(host) => return Ok(host),
-                Err(text) => last = text,
-            },
-            Err(failure) => last = failure.text(),
-        }
-    }
-    Err(Failure::Passing(format!(
-        "redis: all sentinels specified in configuration are unreachable: {last}"
-    )))
+    let asked = hosts.iter().map(async |host| {
+        let link = Link::open(host, login, 0, &settings.wire).await;
+        ask(&link.map_err(Failure::text)?, master, settings).await
+    });
+    first_of(asked.collect()).await.map_err(|last: String| {
+        Failure::Passing(format!(
+            "redis: all sentinels specified in configuration are unreachable: {last}"
+        ))
+    })
 }
 
 async fn ask(link: &Link, master: &str, settings: &Settings) -> Result<Host, String> {

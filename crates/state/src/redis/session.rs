@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{
     Shared,
     cluster::{Batch, Cluster, are_together},
-    node::{Kind, Node},
+    node::{Kind, Node, Trouble},
     question::Question,
     reply::{each, is_no_script, item, missing, removed, transacted, unexpected, written},
     script::By,
@@ -115,8 +115,8 @@ impl Lane {
         let writes: Vec<_> = sets.into_iter().map(check).collect();
         let good: Vec<&Write> = writes.iter().flatten().collect();
         let keys: Vec<&str> = good.iter().map(|write| write.key.as_str()).collect();
-        // The first one that goes out brings the script's text along, so that none of the others
-        // can miss it: sent again one by one they would lose their order.
+        // The first one that goes out brings the script's text along: if all the others missed it,
+        // all would have to go out again.
         let add = |question: &mut Question, index: usize| {
             good[index].add(question, &self.shared.scripts.set, By::TextOnce);
         };
@@ -223,15 +223,15 @@ impl Lane {
         let settings = &self.shared.settings;
         match &self.reach {
             Reach::Server(node) => {
+                if keys.is_empty() {
+                    return Vec::new();
+                }
                 let mut question = Question::default();
                 for index in 0..keys.len() {
                     add(&mut question, index);
                 }
-                if keys.is_empty() {
-                    return Vec::new();
-                }
                 match node.ask(settings, kind, &question).await {
-                    Ok(replies) => replies.into_iter().map(Ok).collect(),
+                    Ok(replies) => Box::pin(self.complete(node, kind, replies, add)).await,
                     Err(trouble) => vec![Err(trouble.text()); keys.len()],
                 }
             }
@@ -240,6 +240,38 @@ impl Lane {
                 Box::pin(cluster.ask(settings, &batch)).await
             }
         }
+    }
+
+    /// Asks again what the server could not do because it does not know the script: it refused the
+    /// call that brought the text.
+    async fn complete(
+        &self,
+        node: &Node,
+        kind: Kind,
+        replies: Vec<Value>,
+        add: &dyn Fn(&mut Question, usize),
+    ) -> Vec<Result<Value, String>> {
+        let mut question = Question::wordy();
+        let mut again = Vec::new();
+        for (index, reply) in replies.iter().enumerate() {
+            if is_no_script(reply) {
+                add(&mut question, index);
+                again.push(index);
+            }
+        }
+        let mut answers: Vec<_> = replies.into_iter().map(Ok).collect();
+        if again.is_empty() {
+            return answers;
+        }
+        let asked = node.ask(&self.shared.settings, kind, &question).await;
+        let mut replies = asked.map(Vec::into_iter).map_err(Trouble::text);
+        for index in again {
+            answers[index] = match &mut replies {
+                Ok(replies) => replies.next().map_or_else(missing, Ok),
+                Err(text) => Err(text.clone()),
+            };
+        }
+        answers
     }
 }
 

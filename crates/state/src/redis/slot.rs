@@ -1,10 +1,14 @@
 //! The place that holds a thread's connection: made when first needed, made anew when it broke, by
-//! one asker for all. Failed tries are repeated after growing times, and then told to everyone who
+//! one asker for all. If he leaves, the next one goes on where he was: however impatient they are,
+//! it comes about. Failed tries are repeated after growing times, and then told to everyone who
 //! waited.
 
 use std::{
     cell::{Cell, RefCell},
+    future::Future,
+    pin::Pin,
     rc::Rc,
+    sync::Arc,
 };
 
 use tokio::{
@@ -15,9 +19,13 @@ use tokio::{
 use super::{
     dial::Failure,
     link::Link,
+    reply::is_replica,
     sentinel,
     settings::{Host, Retries, Settings, Target},
 };
+
+/// A connection that comes about as long as somebody drives it.
+type Dialing = Pin<Box<dyn Future<Output = Result<Link, String>>>>;
 
 /// Where a connection leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +41,10 @@ pub(super) enum Goal {
 pub(super) struct Slot {
     goal: Goal,
     link: RefCell<Option<Rc<Link>>>,
-    dialing: Mutex<()>,
+    /// The connection that is coming about. Whoever has the lock drives it on.
+    dialing: Mutex<Option<Dialing>>,
+    /// When the last one who drove it left.
+    left: Cell<Option<Instant>>,
     // How often connecting has failed for good, and why the last time.
     failures: Cell<u64>,
     failure: RefCell<String>,
@@ -46,6 +57,7 @@ impl Slot {
             goal,
             link: RefCell::default(),
             dialing: Mutex::default(),
+            left: Cell::default(),
             failures: Cell::default(),
             failure: RefCell::default(),
         }
@@ -55,7 +67,7 @@ impl Slot {
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) async fn link(&self, settings: &Settings) -> Result<Rc<Link>, String> {
+    pub(super) async fn link(&self, settings: &Arc<Settings>) -> Result<Rc<Link>, String> {
         if let Some(link) = self.live() {
             return Ok(link);
         }
@@ -63,22 +75,26 @@ impl Slot {
         Box::pin(self.make(settings)).await
     }
 
-    async fn make(&self, settings: &Settings) -> Result<Rc<Link>, String> {
+    async fn make(&self, settings: &Arc<Settings>) -> Result<Rc<Link>, String> {
         let failures = self.failures.get();
-        let _dialing = self.dialing.lock().await;
+        let mut dialing = self.dialing.lock().await;
         if let Some(link) = self.live() {
             return Ok(link);
         }
         if self.failures.get() != failures {
             return Err(self.failure.borrow().clone());
         }
-        let connected = match &self.goal {
-            Goal::Told => connect(settings, None).await,
-            Goal::Node(host) => {
-                let opened = Link::open(host, &settings.login, 0, &settings.wire).await;
-                opened.map_err(Failure::text)
-            }
-        };
+        // What it has waited for while nobody was here may long have changed.
+        let is_old = |left: Instant| left.elapsed() > settings.wire.dial;
+        if self.left.take().is_some_and(is_old) {
+            *dialing = None;
+        }
+        let begin = || self.goal.clone().dial(Arc::clone(settings));
+        let leaving = Leaving(&self.left);
+        let connected = dialing.get_or_insert_with(begin).await;
+        *dialing = None;
+        drop(leaving);
+        self.left.set(None);
         match connected {
             Ok(link) => {
                 let link = Rc::new(link);
@@ -100,14 +116,38 @@ impl Slot {
             .take_if(|held| Rc::ptr_eq(held, link));
     }
 
-    /// True if there is a connection.
-    pub(super) fn is_connected(&self) -> bool {
-        self.live().is_some()
+    /// True if a connection is coming about, whether anybody drives it just now or not.
+    pub(super) fn is_dialing(&self) -> bool {
+        let dialing = self.dialing.try_lock();
+        dialing.map_or(true, |dialing| dialing.is_some())
     }
 
     fn live(&self) -> Option<Rc<Link>> {
         self.link.borrow_mut().take_if(|held| held.is_dead());
         self.link.borrow().clone()
+    }
+}
+
+impl Goal {
+    fn dial(self, settings: Arc<Settings>) -> Dialing {
+        Box::pin(async move {
+            match self {
+                Self::Told => connect(&settings, None).await,
+                Self::Node(host) => {
+                    let opened = Link::open(&host, &settings.login, 0, &settings.wire).await;
+                    opened.map_err(Failure::text)
+                }
+            }
+        })
+    }
+}
+
+/// Notes when somebody left.
+struct Leaving<'a>(&'a Cell<Option<Instant>>);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.set(Some(Instant::now()));
     }
 }
 
@@ -173,7 +213,14 @@ async fn reach(settings: &Settings) -> Result<Link, Failure> {
         Target::Node(host) => Link::open(host, login, *db, wire).await,
         Target::Sentinels { .. } => {
             let host = sentinel::master(settings).await?;
-            Link::open(&host, login, *db, wire).await
+            let link = Link::open(&host, login, *db, wire).await?;
+            // A sentinel may not have heard yet that another one is the master now.
+            match is_replica(&link.ask_once(&["ROLE"], wire.answer).await?) {
+                true => Err(Failure::Passing(format!(
+                    "redis: {host} is a replica, though a sentinel names it as the master"
+                ))),
+                false => Ok(link),
+            }
         }
         Target::Cluster(seeds) => {
             let mut last = Failure::Lasting("there are no nodes".into());

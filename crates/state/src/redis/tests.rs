@@ -6,6 +6,7 @@ mod cut;
 mod encrypted;
 mod etags;
 mod failover;
+mod impatient;
 mod layout;
 mod papers;
 mod server;

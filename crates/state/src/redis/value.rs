@@ -35,10 +35,18 @@ impl Refusal {
     /// True for a server that can't do anything now but may soon, and has not done what it was
     /// asked.
     pub(super) fn is_passing(&self) -> bool {
-        matches!(
-            self.code(),
-            "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN"
-        )
+        match self.code() {
+            "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" => true,
+            "ERR" => {
+                self.0 == "ERR max number of clients reached" || {
+                    // So up to version 6. Where a script may not write, it is its first write that
+                    // fails.
+                    self.0.starts_with("ERR Error running script ")
+                        && self.0.contains(": -READONLY You can't write")
+                }
+            }
+            _ => false,
+        }
     }
 }
 
@@ -47,10 +55,24 @@ impl Refusal {
 pub(super) struct Garbage;
 
 /// Reads answers piece by piece.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Decoder {
     /// Arrays that are not complete: what they have and how many they lack.
     open: Vec<(Vec<Value>, usize)>,
+    /// How much more room the answer may take that is not complete.
+    left: usize,
+    /// How much room an answer may take.
+    most: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self {
+            open: Vec::new(),
+            left: MOST,
+            most: MOST,
+        }
+    }
 }
 
 /// Below this size copying is cheaper than keeping the buffer for it.
@@ -62,6 +84,9 @@ const LINE: usize = 64 * 1024;
 /// What a server may send at most as one value, which is what it takes at most.
 const LONGEST: usize = 512 * 1024 * 1024;
 
+/// The most room for one answer: a greatest value, and something about it.
+const MOST: usize = 2 * LONGEST;
+
 enum Part {
     Whole(Value),
     Array(usize),
@@ -71,7 +96,13 @@ impl Decoder {
     /// The next whole answer at the beginning of `input`, if it is there. What has been understood
     /// is taken out of `input`.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Option<Value>, Garbage> {
-        while let Some(part) = part(input)? {
+        loop {
+            let before = input.len();
+            let Some(part) = part(input)? else {
+                return Ok(None);
+            };
+            let room = size_of::<Value>().max(before - input.len());
+            self.left = self.left.checked_sub(room).ok_or(Garbage)?;
             let mut value = match part {
                 Part::Array(count) if count > 0 => {
                     if self.open.len() == DEPTH {
@@ -87,6 +118,7 @@ impl Decoder {
             };
             loop {
                 let Some((values, missing)) = self.open.last_mut() else {
+                    self.left = self.most;
                     return Ok(Some(value));
                 };
                 values.push(value);
@@ -98,7 +130,6 @@ impl Decoder {
                 self.open.pop();
             }
         }
-        Ok(None)
     }
 }
 
@@ -241,6 +272,23 @@ mod tests {
     }
 
     #[test]
+    fn one_answer_does_not_fill_the_memory() {
+        let most = 10 * size_of::<Value>();
+        let mut decoder = Decoder {
+            open: Vec::new(),
+            left: most,
+            most,
+        };
+        let mut input = BytesMut::from(&b":1\r\n".repeat(20)[..]);
+        for _ in 0..20 {
+            assert_eq!(decoder.next(&mut input), Ok(Some(Value::Int(1))));
+        }
+        input.extend_from_slice(b"*1000000\r\n");
+        input.extend_from_slice(&b":1\r\n".repeat(20));
+        assert_eq!(decoder.next(&mut input), Err(Garbage));
+    }
+
+    #[test]
     fn refusals_are_told_apart_by_their_first_word() {
         let passing = |text: &str| Refusal(text.into()).is_passing();
         assert!(passing(
@@ -248,6 +296,11 @@ mod tests {
         ));
         assert!(passing("TRYAGAIN"));
         assert!(!passing("ERR READONLY"));
+        assert!(passing("ERR max number of clients reached"));
+        assert!(passing(
+            "ERR Error running script (call to f_6b1bf4): @user_script:6: @user_script: 6: \
+             -READONLY You can't write against a read only replica."
+        ));
         assert_eq!(Refusal("NOSCRIPT No such script".into()).code(), "NOSCRIPT");
     }
 

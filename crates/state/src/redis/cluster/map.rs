@@ -37,6 +37,16 @@ impl Map {
         (slot <= range.last).then_some((&range.owner, range.replicas))
     }
 
+    /// How many replicas somebody has who is said to have the slot: as many as with the slots that
+    /// he is known to have, or else as the one who is known to have this one.
+    pub(super) fn replicas(&self, host: &Host, slot: u16) -> i64 {
+        let known = self.ranges.iter().find(|range| range.owner == *host);
+        let known = known.map(|range| range.replicas);
+        known
+            .or_else(|| self.owner(slot).map(|(_, replicas)| replicas))
+            .unwrap_or(0)
+    }
+
     /// All who have slots.
     pub(super) fn owners(&self) -> impl Iterator<Item = &Host> {
         self.ranges.iter().map(|range| &range.owner)
@@ -156,6 +166,11 @@ mod tests {
         assert_eq!(map.owner(51), None, "nobody has it");
         assert_eq!(map.owner(16383), Some((&host("seed", 7), 1)));
         assert_eq!(map.owners().count(), 2);
+        // A slot that has moved.
+        assert_eq!(map.replicas(&host("a", 6), 16383), 0);
+        assert_eq!(map.replicas(&host("seed", 7), 3), 1);
+        assert_eq!(map.replicas(&host("new", 9), 16383), 1);
+        assert_eq!(map.replicas(&host("new", 9), 51), 0);
         assert_eq!(Map::default().owner(0), None);
         for nonsense in [
             Value::Nil,

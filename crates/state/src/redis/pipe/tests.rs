@@ -1,3 +1,5 @@
+mod leaving;
+
 use std::{cell::Cell, rc::Rc};
 
 use tokio::{
@@ -107,26 +109,64 @@ fn next(seed: &mut u32) -> u32 {
     *seed >> 16
 }
 
+/// The connection of the moment: another one when nothing can be asked any more.
+struct Current {
+    pipe: RefCell<Rc<Pipe<Counted>>>,
+    room: usize,
+}
+
+impl Current {
+    fn begin(room: usize) -> Rc<Pipe<Counted>> {
+        let (pipe, far, _) = pipe(room);
+        tokio::task::spawn_local(answer_all(far));
+        pipe
+    }
+
+    /// Asks until there is an answer. Only what has not gone out may have to be asked again.
+    async fn text_of(&self, question: &Question) -> String {
+        loop {
+            let pipe = Rc::clone(&self.pipe.borrow());
+            match pipe.ask(question, None).await {
+                Ok(answers) => {
+                    let [Value::Bulk(bytes)] = &answers[..] else {
+                        panic!("{answers:?}");
+                    };
+                    return String::from_utf8(bytes.to_vec()).unwrap();
+                }
+                Err(Gap::Unsent(_)) => {
+                    let mut current = self.pipe.borrow_mut();
+                    if Rc::ptr_eq(&current, &pipe) {
+                        *current = Self::begin(self.room);
+                    }
+                }
+                Err(gap) => panic!("{gap:?}"),
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn everybody_gets_his_own_answer_however_many_give_up() {
     // So little room that writes stop in the middle of questions.
     for room in [7, 64, 100_000] {
-        let (pipe, far, _) = pipe(room);
-        let local = LocalSet::new();
-        local.spawn_local(answer_all(far));
         let work = async {
+            let current = Rc::new(Current {
+                pipe: RefCell::new(Current::begin(room)),
+                room,
+            });
+            let first = Rc::clone(&current.pipe.borrow());
             let mut tasks = JoinSet::new();
             for number in 0..80 {
-                let pipe = Rc::clone(&pipe);
+                let current = Rc::clone(&current);
                 tasks.spawn_local(async move {
                     let mut seed = number;
                     for round in 0..20 {
                         let text = "x".repeat(next(&mut seed) as usize % 50) + &round.to_string();
-                        let patience = next(&mut seed) % 12;
+                        let patience = next(&mut seed) % 60;
                         let question = echo(&text);
                         tokio::select! {
                             biased;
-                            got = text_of(&pipe, &question) => assert_eq!(got, text),
+                            got = current.text_of(&question) => assert_eq!(got, text),
                             // Even numbers stay.
                             () = turns(patience), if number % 2 == 1 => {}
                         }
@@ -136,10 +176,12 @@ async fn everybody_gets_his_own_answer_however_many_give_up() {
             while let Some(task) = tasks.join_next().await {
                 task.unwrap();
             }
+            let is_first = Rc::ptr_eq(&first, &current.pipe.borrow());
+            assert!(is_first || room < 100_000, "only halves end a connection");
         };
+        let local = LocalSet::new();
         let ended = time::timeout(Duration::from_secs(20), local.run_until(work)).await;
         ended.expect("nobody waits for ever");
-        assert!(!pipe.is_broken());
     }
 }
 
@@ -223,19 +265,4 @@ async fn what_makes_no_sense_ends_the_connection() {
         };
         assert!(why.starts_with("the answer makes no sense"), "{why}");
     }
-}
-
-#[tokio::test]
-async fn a_server_that_stands_still_does_not_fill_the_memory() {
-    let (pipe, _far, _) = pipe(16);
-    let question = Question::of(&["PING"]);
-    for _ in 0..MOST {
-        let asked = pipe.ask(&question, None);
-        tokio::select! {
-            biased;
-            end = asked => panic!("{end:?}"),
-            () = std::future::ready(()) => {}
-        }
-    }
-    assert_eq!(pipe.ask(&question, None).await, Err(Gap::Full));
 }

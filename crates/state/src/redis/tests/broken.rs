@@ -236,3 +236,32 @@ async fn a_master_turned_replica_is_told_and_a_new_master_found() {
     written.unwrap();
     assert_eq!(seen(s.get(get("k")).await), pair("2", "1"));
 }
+
+#[tokio::test]
+async fn who_may_not_write_one_key_may_write_the_others() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let rules = ["ACL", "SETUSER", "some", "on", ">x", "~ok*", "+@all"];
+    server.run(&rules).await;
+    let more = [("redisUsername", "some"), ("redisPassword", "x")];
+    let s = open(&server, &more).await.unwrap().session();
+    server.run(&["SCRIPT", "FLUSH"]).await;
+    let sets = vec![
+        set("no", "1"),
+        set("ok1", "1"),
+        set("no2", "1"),
+        set("ok2", "2"),
+    ];
+    let ends: Vec<bool> = s.set_many(sets).await.iter().map(Result::is_ok).collect();
+    assert_eq!(ends, [false, true, false, true]);
+    assert_eq!(server.say(&["HGET", "ok2", "data"]).await, "2");
+    server.run(&["SCRIPT", "FLUSH"]).await;
+    let deletes = vec![delete("no", "1"), delete("ok1", "1"), delete("ok2", "7")];
+    let ends = s.delete_many(deletes).await;
+    assert!(matches!(
+        ends[..],
+        [Err(Error::Failed(_)), Ok(()), Err(Error::EtagMismatch(_))]
+    ));
+    assert_eq!(server.say(&["DBSIZE"]).await, "1");
+}

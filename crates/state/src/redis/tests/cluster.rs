@@ -294,3 +294,49 @@ async fn a_replica_takes_the_place_of_a_node_that_died() {
     let held = nodes.servers[3].say(&["HGET", key, "data"]).await;
     assert_eq!(held, "\"new\"");
 }
+
+#[tokio::test]
+async fn nothing_of_a_bulk_is_lost_with_the_key_that_brought_the_script() {
+    let Some(nodes) = Nodes::start(0).await else {
+        return;
+    };
+    let s = nodes.open(&[&nodes.servers[0]]).await;
+    // Slot 12182 is with the last one, and so is that of `left`.
+    let keys = ["{foo}1", "{left}1", "{foo}2", "{left}2"];
+    let slot = nodes.servers[0]
+        .say(&["CLUSTER", "KEYSLOT", "{left}1"])
+        .await;
+    assert!(
+        slot.parse::<u16>().unwrap() >= PARTS[2] && slot != "12182",
+        "{slot}"
+    );
+    assert_eq!(s.get(get(keys[1])).await, Ok(None));
+    let forget = async || {
+        for server in &nodes.servers {
+            server.run(&["SCRIPT", "FLUSH"]).await;
+        }
+    };
+    forget().await;
+    // Gone for good, and the map does not know yet.
+    nodes.give("12182", 0).await;
+    let sets = keys.iter().map(|key| set(key, "1")).collect();
+    assert_eq!(s.set_many(sets).await, vec![Ok(()); 4]);
+    // On its way back.
+    let (from, to) = (nodes.id(0).await, nodes.id(2).await);
+    let importing = ["CLUSTER", "SETSLOT", "12182", "IMPORTING", &from];
+    nodes.done(&nodes.servers[2], &importing).await;
+    let migrating = ["CLUSTER", "SETSLOT", "12182", "MIGRATING", &to];
+    nodes.done(&nodes.servers[0], &migrating).await;
+    forget().await;
+    let sets = ["{foo}3", "{foo}1", "{foo}4", "{left}3"];
+    let sets = sets.iter().map(|key| set(key, "2")).collect();
+    assert_eq!(s.set_many(sets).await, vec![Ok(()); 4]);
+    forget().await;
+    let deletes = ["{foo}3", "{foo}1", "{foo}4", "{left}3"];
+    let etags = ["1", "2", "1", "1"];
+    let deletes = deletes
+        .iter()
+        .zip(etags)
+        .map(|(key, etag)| delete(key, etag));
+    assert_eq!(s.delete_many(deletes.collect()).await, vec![Ok(()); 4]);
+}

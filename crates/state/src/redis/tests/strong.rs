@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use super::*;
 
 /// A server and its replica, which is there.
-async fn pair_of_servers() -> Option<(Server, Server)> {
+pub(super) async fn pair_of_servers() -> Option<(Server, Server)> {
     let master = Server::start()?;
     let port = master.port().to_string();
     let args = ["--replicaof", "127.0.0.1", &port];
@@ -20,7 +20,7 @@ async fn pair_of_servers() -> Option<(Server, Server)> {
     Some((master, replica))
 }
 
-fn strong(mut set: Set) -> Set {
+pub(super) fn strong(mut set: Set) -> Set {
     set.options.consistency = "strong".into();
     set
 }

@@ -7,6 +7,7 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -294,6 +295,42 @@ async fn a_peer_without_tls_is_told_apart() {
         alert,
         "the TLS peer refuses us: it speaks neither TLS 1.2 nor 1.3 (alert ProtocolVersion)"
     );
+}
+
+/// Version 1, which the library can't read.
+const OLD: (&str, &str) = (
+    "-----BEGIN CERTIFICATE-----\n\
+     MIIBJDCBywIUK1hERD/iH36rDlcf1su0WjM2cLUwCgYIKoZIzj0EAwIwFDESMBAG\n\
+     A1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNjE2NDAxOFoYDzIxMjYxMTAyMTY0MDE4\n\
+     WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC\n\
+     AARR7rW7hmwhZLGZzmLXQXK2eJBOHZ/dTZ3D7B16Q7plGkE4Du9gEF5wTUEBOtjB\n\
+     XTRqH+SQr5t9aj8P4CyTZzSjMAoGCCqGSM49BAMCA0gAMEUCIQDLGcEFmOxWSS+e\n\
+     eKs/towi0g0/BfN1di6in8PIfk6WZwIgH3LX/Y3YapRFc/NBGfPJkManaFR6iN0A\n\
+     +Rk4HAWenIg=\n\
+     -----END CERTIFICATE-----",
+    "-----BEGIN PRIVATE KEY-----\n\
+     MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgDlAe98BBj9sKLE8d\n\
+     EJpeunioWijUZ33i9kW1vz4U6VGhRANCAARR7rW7hmwhZLGZzmLXQXK2eJBOHZ/d\n\
+     TZ3D7B16Q7plGkE4Du9gEF5wTUEBOtjBXTRqH+SQr5t9aj8P4CyTZzSj\n\
+     -----END PRIVATE KEY-----",
+);
+
+#[tokio::test]
+async fn a_certificate_of_version_1_is_good_enough_where_none_is_verified() {
+    let provider = material::provider();
+    let cert = CertificateDer::from_pem_slice(OLD.0.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(OLD.1.as_bytes()).unwrap();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let certified = CertifiedKey::new(vec![cert], key);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified.clone())));
+        let connector = Connector::unverified(&[]);
+        echo(config, &connector, "localhost").await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ use outrider_telemetry::log::scope;
 use outrider_trust::Connector;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{link::connect::connect, plan::Plan};
+use crate::{
+    link::connect::{ConnectError, connect},
+    plan::Plan,
+};
 
 const PAUSE: Duration = Duration::from_millis(100);
 const ATTEMPT: Duration = Duration::from_millis(500);
@@ -28,11 +31,23 @@ pub(crate) async fn until_listening(plan: &Plan) {
     let mut ticks = interval(PAUSE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failures = 0u32;
+    let mut told = false;
     loop {
         ticks.tick().await;
         // Success closes the connection at once; nothing is sent.
         // A TLS app has to shake hands, too.
-        if connect(&app.addr, tls.as_ref(), ATTEMPT).await.is_ok() {
+        let connected = connect(&app.addr, tls.as_ref(), ATTEMPT).await;
+        if let Err(ConnectError::Tls(why)) = &connected
+            && !std::mem::replace(&mut told, true)
+        {
+            tracing::warn!(
+                target: scope::RUNTIME,
+                "something listens on port {} and speaks no TLS that we can use: {why} \
+                 (--app-protocol says {})",
+                app.port, plan.app_protocol
+            );
+        }
+        if connected.is_ok() {
             tracing::info!(target: scope::RUNTIME, "application discovered on port {}", app.port);
             return;
         }

@@ -20,7 +20,7 @@ use outrider_wire::{
 };
 use tokio::task::spawn_local;
 
-use super::trace::{baggage_of, new_traceparent};
+use super::trace::{baggage_of, new_traceparent, normalised};
 use crate::{
     call::early,
     io::Stream,
@@ -163,7 +163,7 @@ fn admit(lane: &Lane, req: &Request<RecvStream>) -> Result<Option<HeaderValue>, 
     }
     let values = req.headers().get_all("baggage");
     match baggage_of(values.iter().map(HeaderValue::as_bytes)) {
-        Ok(list) => Ok(list.and_then(|list| HeaderValue::from_bytes(&list).ok())),
+        Ok(list) => Ok(list.and_then(|list| HeaderValue::from_bytes(&normalised(&list)).ok())),
         Err(why) => {
             let text = format!("invalid baggage header: {why}");
             Err(Status::new(Code::InvalidArgument, text))

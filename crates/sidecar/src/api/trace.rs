@@ -45,6 +45,27 @@ pub(crate) fn baggage_of<'a>(
     Ok(Some(joined))
 }
 
+/// A valid list as it is told back to gRPC clients: no white space around names and values, and of
+/// members with the same name the last.
+pub(crate) fn normalised(list: &[u8]) -> Vec<u8> {
+    let mut members: Vec<(&[u8], Vec<u8>)> = Vec::new();
+    for member in list.split(|b| *b == b',') {
+        let parts = member.split(|b| *b == b';').map(|part| {
+            let sides = part.splitn(2, |b| *b == b'=').map(<[u8]>::trim_ascii);
+            sides.collect::<Vec<_>>().join(&b'=')
+        });
+        let text = parts.collect::<Vec<_>>().join(&b';');
+        let name = member.split(|b| *b == b'=').next().unwrap_or_default();
+        let name = name.trim_ascii();
+        match members.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = text,
+            None => members.push((name, text)),
+        }
+    }
+    let texts: Vec<_> = members.into_iter().map(|(_, text)| text).collect();
+    texts.join(&b',')
+}
+
 fn check(list: &[u8]) -> Result<(), String> {
     if list.len() > 8192 {
         return Err("baggage-string too large".to_owned());
@@ -116,6 +137,19 @@ mod tests {
             seed << 4
         });
         assert!(is_valid_traceparent(&made));
+    }
+
+    #[test]
+    fn what_is_told_back_is_trimmed_and_has_each_name_once() {
+        for (list, wanted) in [
+            ("a=1", "a=1"),
+            (" k = v , b = 2 ; p = q ;r", "k=v,b=2;p=q;r"),
+            ("k=v,b=1,k=w", "k=w,b=1"),
+            ("k=a=b", "k=a=b"),
+        ] {
+            let told = normalised(list.as_bytes());
+            assert_eq!(String::from_utf8(told).unwrap(), wanted);
+        }
     }
 
     #[test]

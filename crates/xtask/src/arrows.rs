@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("telemetry", &["core"]),
     ("trust", &[]),
     ("config", &["core"]),
-    ("lookup", &["core", "telemetry", "trust"]),
+    ("lookup", &["core", "telemetry"]),
     ("state", &["core", "telemetry", "trust"]),
     (
         "sidecar",

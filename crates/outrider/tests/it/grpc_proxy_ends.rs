@@ -339,6 +339,25 @@ async fn a_reset_by_the_app_becomes_a_status() {
 }
 
 #[tokio::test]
+async fn a_bad_message_behind_good_ones_fails_the_call() {
+    let mesh = GrpcMesh::echo().await;
+    for (way, client) in mesh.ways() {
+        for (bad, code) in [
+            (&b"\x02\0\0\0\x01x"[..], INTERNAL),
+            (b"\x01\0\0\0\x01x", INTERNAL),
+            (b"\0\0\0\0\x05ab", INTERNAL),
+        ] {
+            let mut call = client.open(METHOD, &mesh.to()).await.unwrap();
+            call.tx.send("good").await.unwrap();
+            call.tx.send_raw(bad).await.unwrap();
+            call.tx.half_close();
+            let answer = call.rx.finish().await.unwrap();
+            assert_eq!(answer.code, Some(code), "{way} {bad:?}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_an_app_never_looked_at_is_sent_again_unseen() {
     for way in [0, 1] {
         let app = GrpcApp::builder().refuse_first(Refusal::GoAway);

@@ -54,11 +54,11 @@ impl Channel {
         }
         let length = rest.length;
         let source = match rest.body {
-            Body::Stream(_) => Source::Once(RefCell::new(Body::Stream(Box::new(Exactly {
+            Body::Stream(_) => Source::Once(RefCell::new(Some(Body::Stream(Box::new(Exactly {
                 body: rest.body,
                 length,
                 sent: 0,
-            })))),
+            }))))),
             Body::Whole(bytes) => Source::Again(bytes),
             Body::Empty => Source::Again(Bytes::new()),
         };
@@ -110,19 +110,22 @@ enum Source {
     /// As often as one likes.
     Again(Bytes),
     /// But once.
-    Once(RefCell<Body>),
+    Once(RefCell<Option<Body>>),
 }
 
 impl BodySource for Source {
     fn body(&self) -> Body {
         match self {
             Self::Again(bytes) => Body::whole(bytes.clone()),
-            Self::Once(body) => body.take(),
+            Self::Once(body) => body.take().unwrap_or_default(),
         }
     }
 
     fn is_possible(&self) -> bool {
-        matches!(self, Self::Again(_))
+        match self {
+            Self::Again(_) => true,
+            Self::Once(body) => body.borrow().is_some(),
+        }
     }
 }
 

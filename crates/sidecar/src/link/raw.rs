@@ -103,7 +103,7 @@ pub(crate) async fn exchange(
     let mut unprocessed = 0;
     loop {
         let link = group.link(end).await.map_err(NoAnswer::Unreached)?;
-        let sent = async { open(&link, request(), body.body()).await?.head().await };
+        let sent = async { open(&link, request(), body).await?.head().await };
         match sent.await {
             Err(Broken::Unprocessed(_))
                 if unprocessed < UNPROCESSED_LIMIT && body.is_possible() =>
@@ -120,12 +120,13 @@ pub(crate) async fn exchange(
 pub(crate) async fn open(
     link: &Rc<Link>,
     req: Request<()>,
-    mut body: Body,
+    body: &impl BodySource,
 ) -> Result<RawCall, Broken> {
     let is_grpc = req.headers().contains_key(header::TE);
     let guard = link.begin();
     // Before the body is touched: a connection that takes no more calls leaves it whole for another.
     let ready = link.ready().await.map_err(Broken::Unprocessed)?;
+    let mut body = body.body();
     let first = body.ready().await.map_err(Broken::Body)?;
     let ends = body.is_empty();
     let (response, mut send) = link

@@ -181,7 +181,7 @@ impl Cargo for &Proxied {
 
     async fn send(&mut self, link: &Rc<Link>) -> Result<Opened, Fault> {
         let req = request(&peer(), &self.path, self.metadata());
-        let sent = async { raw::open(link, req, self.body.body()).await?.head().await };
+        let sent = async { raw::open(link, req, &self.body).await?.head().await };
         sent.await.map_err(|broken| match broken {
             Broken::Unprocessed(error) => {
                 Fault::new(Kind::PeerUnprocessed, crate::link::failure::text(&error))

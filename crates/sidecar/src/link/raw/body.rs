@@ -55,11 +55,17 @@ impl RawBody {
         }
         match poll_fn(|cx| Poll::Ready(self.poll_data(cx))).await {
             Poll::Ready(None) => Body::Empty,
-            Poll::Ready(Some(Ok(first))) if self.recv.is_end_stream() => Body::Whole(first),
+            Poll::Ready(Some(Ok(first))) if self.is_over() => Body::Whole(first),
             Poll::Ready(Some(Ok(first))) => prefixed(first, Body::Stream(Box::new(self))),
             Poll::Ready(Some(Err(error))) => Body::Stream(Box::new(Failed(Some(error)))),
             Poll::Pending => Body::Stream(Box::new(self)),
         }
+    }
+
+    /// Nothing more comes, and nothing was wrong with what came.
+    fn is_over(&self) -> bool {
+        let is_cut = self.scan.as_ref().is_some_and(FrameScan::is_mid_message);
+        self.failed.is_none() && !is_cut && self.recv.is_end_stream()
     }
 
     /// The next bytes. Of a gRPC call, small pieces that have come already are put together: many tiny
@@ -95,6 +101,8 @@ impl RawBody {
         }
         let data = match gathered.is_empty() {
             true => first,
+            // Kept for a while, a few bytes must not hold the room for many.
+            false if gathered.len() < gathered.capacity() / 2 => Bytes::copy_from_slice(&gathered),
             false => gathered.freeze(),
         };
         Poll::Ready(Some(Ok(data)))

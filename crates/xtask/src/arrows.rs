@@ -130,7 +130,7 @@ mod tests {
     fn a_forbidden_arrow_is_named_with_its_cure() {
         assert_eq!(
             workspace("outrider-lookup", "outrider-wire", None),
-            ["forbidden arrow lookup -> wire: lookup may use only core, telemetry, trust"]
+            ["forbidden arrow lookup -> wire: lookup may use only core, telemetry"]
         );
         assert_eq!(
             workspace("outrider-core", "outrider-wire", None),

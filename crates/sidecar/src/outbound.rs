@@ -19,7 +19,7 @@ use crate::{
     call::{Body, Call, Fault, Kind, Reply, Target, fault::Repeat, grpc::is_over, until::in_time},
     inbound::{Arrival, deliver},
     lane::Lane,
-    link::{connection::Link, end::End},
+    link::{connection::Link, end::End, raw::UNPROCESSED_LIMIT},
     plan::Resolver,
     proxy::{Opened, Proxied},
 };
@@ -29,9 +29,6 @@ use invocation::Invocation;
 /// `sidecar-protocol.md` 8).
 const RETRIES: u32 = 3;
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// Attempts that may follow at once, because the peer did not look at the one before.
-const UNPROCESSED_LIMIT: u32 = 3;
 
 /// How long an id that nobody has seen yet is waited for.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(1);

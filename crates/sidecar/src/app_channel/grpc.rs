@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::{
     call::grpc::GrpcStatus,
     link::{
-        client::{USER_AGENT, timeout_value},
+        client::{USER_AGENT, tell_deadline},
         end::{AppEnd, End},
         failure,
         message::Messages,
@@ -25,8 +25,6 @@ use crate::{
         raw::{self, BodySource, Sending},
     },
 };
-
-static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 const ON_INVOKE: &str = "/dapr.proto.runtime.v1.AppCallback/OnInvoke";
 const HEALTH_CHECK: &str = "/dapr.proto.runtime.v1.AppCallbackHealthCheck/HealthCheck";
@@ -122,7 +120,7 @@ impl GrpcApp {
         let content_type = HeaderValue::from_static("application/grpc");
         put(&mut metadata, &header::CONTENT_TYPE, content_type);
         if let Some(deadline) = deadline {
-            put(&mut metadata, &TIMEOUT, timeout_value(deadline));
+            tell_deadline(&mut metadata, deadline);
         }
         let body = match framed(message, self.limit) {
             Ok(body) => body,

@@ -63,6 +63,12 @@ pub(crate) fn is_unreached(headers: &HeaderMap) -> bool {
     word.is_some_and(|word| word == Kind::AppUnreachable.name())
 }
 
+/// Says that to the caller's sidecar; others ignore it.
+pub(crate) fn say_unreached(headers: &mut HeaderMap) {
+    let word = HeaderValue::from_static(Kind::AppUnreachable.name());
+    headers.insert(&FAULT_TRAILER, word);
+}
+
 /// Calls in the unary form, which peers older than the streamed one understand.
 pub(crate) async fn call_unary(
     link: &Rc<Link>,
@@ -179,7 +185,7 @@ fn request(out: &Outgoing<'_>, path: &'static str) -> Request<()> {
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     if let Some(deadline) = out.call.deadline {
-        headers.insert("grpc-timeout", timeout_value(deadline));
+        tell_deadline(headers, deadline);
     }
     if let Some(context) = out.call.fields.get("traceparent")
         && let Ok(mut context) = HeaderValue::from_bytes(context)
@@ -192,10 +198,15 @@ fn request(out: &Outgoing<'_>, path: &'static str) -> Request<()> {
     req
 }
 
-/// What is left until then, as `grpc-timeout` has it.
-pub(crate) fn timeout_value(deadline: tokio::time::Instant) -> HeaderValue {
+static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// Tells the far end what is left until then. A map that is full is left as it is, because whoever
+/// filled it came from outside.
+pub(crate) fn tell_deadline(headers: &mut HeaderMap, deadline: tokio::time::Instant) {
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-    HeaderValue::from_str(&format_timeout(left)).unwrap_or(HeaderValue::from_static("0n"))
+    let value = HeaderValue::from_str(&format_timeout(left));
+    let value = value.unwrap_or(HeaderValue::from_static("0n"));
+    let _ = headers.try_insert(&TIMEOUT, value);
 }
 
 pub(crate) const USER_AGENT: &str = concat!("outrider/", env!("CARGO_PKG_VERSION"));

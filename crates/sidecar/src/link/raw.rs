@@ -89,8 +89,8 @@ pub(crate) enum NoAnswer {
     Broken(Broken),
 }
 
-/// Attempts over further connections where the far end did not look at the one before.
-const UNPROCESSED_LIMIT: u32 = 3;
+/// Attempts that may follow at once, because the far end did not look at the one before.
+pub(crate) const UNPROCESSED_LIMIT: u32 = 3;
 
 /// Opens a stream to the app and waits for the head of its answer. Where the app surely did not look
 /// at it, it is opened again, as long as the whole body can be had.

@@ -11,7 +11,7 @@ use outrider_wire::{
 use crate::{
     call::{Fault, Kind, Reply, Status, body::prefixed},
     link::{
-        client::FAULT_TRAILER,
+        client::{FAULT_TRAILER, say_unreached},
         upload::{PIECE, UploadError, send_pieces, wait_for_window},
     },
 };
@@ -72,8 +72,7 @@ pub(super) async fn stream(
     headers.insert(header::CONTENT_TYPE, GRPC);
     if matches!(&reply.status, Status::Grpc(end) if end.unreached) {
         // To others this is an answer like any other; ours may ask another instance.
-        let word = HeaderValue::from_static(Kind::AppUnreachable.name());
-        headers.insert(&FAULT_TRAILER, word);
+        say_unreached(&mut headers);
     }
     let Some(mut send) = send_head(respond, headers, false) else {
         return Ok(());

@@ -12,12 +12,12 @@ use outrider_wire::grpc::Code;
 
 use crate::{
     call::{
-        BodyError, Kind,
+        BodyError,
         grpc::GrpcStatus,
         until::{UnlessReset, unless_reset},
     },
     link::{
-        client::FAULT_TRAILER,
+        client::{FAULT_TRAILER, say_unreached},
         failure,
         raw::{RawBody, Sending},
     },
@@ -192,8 +192,7 @@ impl<'a> Relay<'a> {
             headers.insert("baggage", baggage.clone());
         }
         if unreached {
-            let word = HeaderValue::from_static(Kind::AppUnreachable.name());
-            headers.insert(&FAULT_TRAILER, word);
+            say_unreached(&mut headers);
         }
         self.send_head(headers, true);
         status.code

@@ -14,7 +14,7 @@ use crate::{
     call::{Body, Fault, Kind},
     lane::Lane,
     link::{
-        client::{is_unreached, timeout_value},
+        client::{is_unreached, tell_deadline},
         connection::Link,
         raw::{self, BodySource, Broken, RawBody, Sending},
     },
@@ -47,7 +47,6 @@ static APP_ID: HeaderName = HeaderName::from_static("dapr-app-id");
 static CALLEE: HeaderName = HeaderName::from_static("dapr-callee-app-id");
 static CALLER: HeaderName = HeaderName::from_static("dapr-caller-app-id");
 static TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
-static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// What concerns the connection it came by, or only an answer may have, or was for us.
 static OURS: [HeaderName; 7] = [
@@ -149,7 +148,7 @@ impl Proxied {
     pub(super) fn metadata(&self) -> HeaderMap {
         let mut metadata = self.metadata.clone();
         if let Some(deadline) = self.deadline {
-            put(&mut metadata, &TIMEOUT, timeout_value(deadline));
+            tell_deadline(&mut metadata, deadline);
         }
         metadata
     }

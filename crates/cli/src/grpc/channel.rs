@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::SendRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use outrider_wire::grpc::{FrameError, FrameReader, format_timeout, frame};
@@ -179,12 +179,8 @@ pub(super) enum Last {
 
 impl Call {
     pub(super) fn send(&mut self, message: &[u8], last: Last) -> Result<(), Failure> {
-        let length = message.len();
-        let prefix = frame::prefix(length).ok_or(Failure::TooLong(length))?;
-        let mut bytes = BytesMut::with_capacity(prefix.len() + length);
-        bytes.extend_from_slice(&prefix);
-        bytes.extend_from_slice(message);
-        Ok(self.send.send_data(bytes.freeze(), last == Last::Yes)?)
+        let framed = frame::framed(message).ok_or(Failure::TooLong(message.len()))?;
+        Ok(self.send.send_data(framed, last == Last::Yes)?)
     }
 
     /// The next message; nothing at the end.

@@ -1,6 +1,6 @@
 //! An app that speaks gRPC, for tests: answers each message with one, or ends the call.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use h2::{RecvStream, SendStream, server::SendResponse};
 use http::{HeaderMap, Request, Response};
 use outrider_core::base64;
@@ -112,9 +112,8 @@ where
                         let response = response(path, &head.headers);
                         respond.send_response(response, false).unwrap()
                     });
-                    let mut bytes = BytesMut::from(&frame::prefix(message.len()).unwrap()[..]);
-                    bytes.extend_from_slice(&message);
-                    out.send_data(bytes.freeze(), false).unwrap();
+                    let framed = frame::framed(&message).unwrap();
+                    out.send_data(framed, false).unwrap();
                 }
                 Said::Status(code, message, details) => {
                     return end(respond, out, (code, message, details));

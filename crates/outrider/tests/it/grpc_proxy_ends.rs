@@ -7,24 +7,10 @@ use outrider_testkit::{Gate, GrpcApp, GrpcClient, GrpcScript, RawApp, Sidecar, S
 
 use crate::grpc_support::{
     CANCELED, DEADLINE, DENIED, EXHAUSTED, GrpcMesh, INTERNAL, INVALID, METHOD, OK, PLAIN,
-    UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, sidecar,
+    UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, millis, sidecar,
 };
 use crate::peer::announce;
 use crate::support::{closed_port, eventually};
-
-/// Milliseconds of a `grpc-timeout`.
-fn millis(value: &str) -> u64 {
-    let (number, unit) = value.split_at(value.len() - 1);
-    let number: u64 = number.parse().unwrap();
-    match unit {
-        "n" => number / 1_000_000,
-        "u" => number / 1000,
-        "m" => number,
-        "S" => number * 1000,
-        "M" => number * 60_000,
-        _ => number * 3_600_000,
-    }
-}
 
 #[tokio::test]
 async fn what_is_left_of_a_deadline_is_told_to_the_app() {

@@ -232,3 +232,17 @@ pub(crate) fn assert_info(
     let wanted = google::rpc::ErrorInfo::decode(&wanted.value[..]).unwrap();
     assert_eq!(info, wanted, "{case}");
 }
+
+/// Milliseconds of a `grpc-timeout`.
+pub(crate) fn millis(value: &str) -> u64 {
+    let (number, unit) = value.split_at(value.len() - 1);
+    let number: u64 = number.parse().unwrap();
+    match unit {
+        "n" => number / 1_000_000,
+        "u" => number / 1000,
+        "m" => number,
+        "S" => number * 1000,
+        "M" => number * 60_000,
+        _ => number * 3_600_000,
+    }
+}

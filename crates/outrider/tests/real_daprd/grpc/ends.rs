@@ -7,7 +7,7 @@ use outrider_testkit::{Gate, GrpcApp, GrpcClient, GrpcScript, SidecarBuilder};
 use super::{GrpcPair, client_of, eventually};
 use crate::grpc_support::{
     CANCELED, DEADLINE, DENIED, EXHAUSTED, INTERNAL, METHOD, OK, UNAVAILABLE, invoke_request,
-    invoke_service,
+    invoke_service, millis,
 };
 use crate::pair::{BOTH, Pair, Way};
 
@@ -80,20 +80,6 @@ async fn messages_pass_up_to_the_limit_of_each_hop_and_no_further() {
             let answer = call.rx.finish().await.unwrap();
             assert_eq!(answer.status(), (OK, ""), "{way:?} {caller} {callee}");
         }
-    }
-}
-
-/// Milliseconds of a `grpc-timeout`.
-fn millis(value: &str) -> u64 {
-    let (number, unit) = value.split_at(value.len() - 1);
-    let number: u64 = number.parse().unwrap();
-    match unit {
-        "n" => number / 1_000_000,
-        "u" => number / 1000,
-        "m" => number,
-        "S" => number * 1000,
-        "M" => number * 60_000,
-        _ => number * 3_600_000,
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{api, io::Stream, lane::Lane, listen, shared::Shared};
+use crate::{api, io::Stream, lane::Lane, listen, shared::Shared, workers::Workers};
 
 /// A bound listener and what it serves.
 #[derive(Debug)]
@@ -94,8 +94,14 @@ async fn run(shared: Arc<Shared>, doors: Vec<Door>) {
         loops.spawn_local(async move {
             let served = match door.service {
                 Service::Http => accept(door.listener, drain, |s| api::http::serve(Rc::clone(&lane), s)).await,
-                Service::Grpc => accept(door.listener, drain, |s| api::grpc::serve(Rc::clone(&lane), s)).await,
-                Service::Internal => accept(door.listener, drain, |s| listen::server::serve(Rc::clone(&lane), s)).await,
+                Service::Grpc => {
+                    let workers = Workers::default();
+                    accept(door.listener, drain, |s| api::grpc::serve(Rc::clone(&lane), workers.clone(), s)).await
+                }
+                Service::Internal => {
+                    let crew = listen::server::Crew::default();
+                    accept(door.listener, drain, |s| listen::server::serve(Rc::clone(&lane), crew.clone(), s)).await
+                }
                 Service::Public => accept(door.listener, drain, |s| api::http::public::serve(Rc::clone(&lane), s)).await,
             };
             if let Err(error) = served {

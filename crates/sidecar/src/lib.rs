@@ -26,6 +26,7 @@ mod reflection;
 mod shared;
 mod state;
 mod stores;
+mod workers;
 
 pub use assemble::{RUNTIME_VERSION, plan as assemble};
 pub use life::{End, Host, live};

@@ -87,6 +87,9 @@ async fn run(options: &Options) -> io::Result<()> {
     if options.wants("heap") {
         traced::heap(apps, options.quick).await?;
     }
+    if options.wants("instructions") {
+        traced::instructions(apps, options.quick).await?;
+    }
     if options.wants("size") {
         let size = fs::metadata(OUTRIDER)?.len();
         println!("\nsize of the binary: {:.2} MB", size as f64 / 1e6);

@@ -1,8 +1,17 @@
 //! The arguments after `--`.
 
 /// What can be measured alone.
-const PARTS: [&str; 9] = [
-    "load", "start", "body", "syscalls", "heap", "size", "grpc", "streams", "stalled",
+const PARTS: [&str; 10] = [
+    "load",
+    "start",
+    "body",
+    "syscalls",
+    "heap",
+    "instructions",
+    "size",
+    "grpc",
+    "streams",
+    "stalled",
 ];
 
 /// What to measure and how long.

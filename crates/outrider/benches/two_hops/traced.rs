@@ -1,4 +1,4 @@
-//! System calls and heap allocations per call and sidecar.
+//! System calls, heap allocations and instructions per call and sidecar.
 //!
 //! Each is counted over the whole life of two sidecars, twice, with few calls and with many; the
 //! difference is the calls' own. What happens beside the calls, such as other sidecars that come
@@ -63,6 +63,17 @@ const VALGRIND: Tool = Tool {
     read: heap_usage,
 };
 
+const CALLGRIND: Tool = Tool {
+    name: "valgrind",
+    words: &[
+        "valgrind",
+        "--tool=callgrind",
+        "--callgrind-out-file=/dev/null",
+        "--log-file=",
+    ],
+    read: collected,
+};
+
 pub(crate) async fn system_calls(apps: Apps, quick: bool) -> io::Result<()> {
     println!("\nsystem calls per call and sidecar, 1 connection:");
     for (name, way) in WAYS {
@@ -109,6 +120,23 @@ pub(crate) async fn heap(apps: Apps, quick: bool) -> io::Result<()> {
             let of = |name: &str| counts.get(name).copied().unwrap_or(f64::NAN);
             let (allocations, bytes) = (of("allocs"), of("bytes"));
             println!("  {side:9} {allocations:.2} allocations, {bytes:.0} bytes");
+        }
+    }
+    Ok(())
+}
+
+/// Of the program itself, not of the system for it: the part that a change of code moves, and the
+/// only one that is the same on a busy machine.
+pub(crate) async fn instructions(apps: Apps, quick: bool) -> io::Result<()> {
+    println!("\ninstructions per call and sidecar outside the system, 1 connection:");
+    for (name, way) in WAYS {
+        println!(" {name}");
+        let Some(sides) = per_call(&CALLGRIND, (way, apps), quick).await? else {
+            return Ok(());
+        };
+        for (side, counts) in SIDES.into_iter().zip(sides) {
+            let instructions = counts.get("instructions").copied().unwrap_or(f64::NAN);
+            println!("  {side:9} {instructions:.0}");
         }
     }
     Ok(())
@@ -217,6 +245,14 @@ fn strace_table(text: &str) -> Counts {
         Some(((*name).to_owned(), calls.parse().ok()?))
     });
     rows.filter(|(name, _)| name != "total").collect()
+}
+
+/// `Collected : 1234567`.
+fn collected(text: &str) -> Counts {
+    let line = text.lines().find_map(|it| it.split_once("Collected : "));
+    let number = line.and_then(|(_, number)| number.trim().parse().ok());
+    let named = number.map(|number| ("instructions".to_owned(), number));
+    named.into_iter().collect()
 }
 
 /// `total heap usage: 1,234 allocs, 1,200 frees, 567,890 bytes allocated`.

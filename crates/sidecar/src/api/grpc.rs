@@ -26,9 +26,10 @@ use crate::{
     io::Stream,
     lane::Lane,
     link::{connection::LOCAL_STREAM_WINDOW, io::Gathered},
-    listen::connection::{CLIENT_STREAMS, builder, serve_http2},
+    listen::connection::{CLIENT_STREAMS, OpenStream, builder, serve_http2},
     proxy, reflection,
     shared::InFlightGuard,
+    workers::{Job, Workers},
 };
 use log::Line;
 use status::Status;
@@ -43,8 +44,22 @@ const DAPR: &str = "/dapr.proto.runtime.v1.Dapr/";
 /// Prefix of the workflow engine's methods, which the reference has and we do not.
 const WORKFLOWS: &str = "/TaskHubSidecarService/";
 
+/// A call that is passed through.
+pub(crate) struct Passing {
+    lane: Rc<Lane>,
+    begun: Begun,
+    _open: OpenStream,
+}
+
+impl Job for Passing {
+    async fn run(self) {
+        let code = pass(&self.lane, self.begun.asked).await;
+        self.begun.rest.end(code);
+    }
+}
+
 /// Serves a connection to its end.
-pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
+pub(crate) async fn serve(lane: Rc<Lane>, workers: Workers<Passing>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
     let builder = builder(CLIENT_STREAMS, LOCAL_STREAM_WINDOW);
@@ -53,7 +68,7 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
             return;
         };
         let lane = Rc::clone(&lane);
-        // Each kind of call has a task of its own size.
+        // Each kind of call has tasks of its own size.
         if begun.is_ours() {
             spawn_local(async move {
                 let code = dispatch(&lane, begun.asked).await;
@@ -61,10 +76,10 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
                 drop(open);
             });
         } else {
-            spawn_local(async move {
-                let code = pass(&lane, begun.asked).await;
-                begun.rest.end(code);
-                drop(open);
+            workers.begin(Passing {
+                lane,
+                begun,
+                _open: open,
             });
         }
     })

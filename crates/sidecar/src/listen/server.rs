@@ -10,7 +10,7 @@ use tokio::{task::spawn_local, time::Instant};
 
 use super::{
     answer::refuse,
-    connection::{PEER_STREAMS, builder, serve_http2},
+    connection::{OpenStream, PEER_STREAMS, builder, serve_http2},
     streamed,
 };
 use crate::{
@@ -20,10 +20,22 @@ use crate::{
     link::{connection::STREAM_WINDOW, io::Gathered},
     proxy::{self, Asked},
     reflection,
+    shared::InFlightGuard,
+    workers::{Job, Workers},
 };
 
+/// Who does the work on calls; each kind of call has tasks of its own size.
+#[derive(Clone, Default)]
+pub(crate) struct Crew {
+    calls: Workers<Calling>,
+    passed: Workers<Passing>,
+}
+
+/// What lasts as long as a call.
+type Guards = (OpenStream, InFlightGuard);
+
 /// Serves one connection from a peer to its end.
-pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
+pub(crate) async fn serve(lane: Rc<Lane>, crew: Crew, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
     let builder = builder(PEER_STREAMS, STREAM_WINDOW);
@@ -35,18 +47,15 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
         let lane = Rc::clone(&lane);
         let guards = (open, lane.shared.in_flight.begin());
         let path = req.uri().path();
-        // Each kind of call has a task of its own size.
-        if path == streamed::STREAM_PATH || path == streamed::UNARY_PATH {
-            let is_streamed = path == streamed::STREAM_PATH;
-            spawn_local(async move {
-                call(
-                    &lane,
-                    req.into_body(),
-                    &mut respond,
-                    (is_streamed, deadline),
-                )
-                .await;
-                drop(guards);
+        let is_streamed = path == streamed::STREAM_PATH;
+        if is_streamed || path == streamed::UNARY_PATH {
+            crew.calls.begin(Calling {
+                lane,
+                body: req.into_body(),
+                respond,
+                is_streamed,
+                deadline,
+                _guards: guards,
             });
         } else if let Some(method) = path.strip_prefix(METHODS) {
             refuse(&mut respond, &unknown(method));
@@ -57,40 +66,64 @@ pub(crate) async fn serve(lane: Rc<Lane>, stream: Stream) {
                 drop(guards);
             });
         } else {
-            spawn_local(async move {
-                let asked = Asked {
-                    req,
-                    deadline,
-                    baggage: None,
-                };
-                proxy::from_peer(&lane, asked, &mut respond).await;
-                drop(guards);
+            let asked = Asked {
+                req,
+                deadline,
+                baggage: None,
+            };
+            crew.passed.begin(Passing {
+                lane,
+                asked,
+                respond,
+                _guards: guards,
             });
         }
     })
     .await;
 }
 
-/// One call that this sidecar understands, in the form that says `is_streamed`.
-async fn call(
-    lane: &Lane,
+/// A call that this sidecar understands.
+struct Calling {
+    lane: Rc<Lane>,
     body: RecvStream,
-    respond: &mut SendResponse<Bytes>,
-    (is_streamed, deadline): (bool, Option<Instant>),
-) {
-    let work = async {
-        match is_streamed {
-            true => streamed::stream(lane, body, respond, deadline).await,
-            false => streamed::unary(lane, body, respond, deadline).await,
+    respond: SendResponse<Bytes>,
+    is_streamed: bool,
+    deadline: Option<Instant>,
+    _guards: Guards,
+}
+
+impl Job for Calling {
+    async fn run(mut self) {
+        let (lane, body, respond) = (&self.lane, self.body, &mut self.respond);
+        let deadline = self.deadline;
+        let work = async {
+            match self.is_streamed {
+                true => streamed::stream(lane, body, respond, deadline).await,
+                false => streamed::unary(lane, body, respond, deadline).await,
+            }
+        };
+        let result = in_time(deadline, work).await;
+        let result = result.unwrap_or_else(|| {
+            let text = "context deadline exceeded";
+            Err(Fault::new(Kind::DeadlineExceeded, text))
+        });
+        if let Err(fault) = result {
+            refuse(&mut self.respond, &fault);
         }
-    };
-    let result = in_time(deadline, work).await;
-    let result = result.unwrap_or_else(|| {
-        let text = "context deadline exceeded";
-        Err(Fault::new(Kind::DeadlineExceeded, text))
-    });
-    if let Err(fault) = result {
-        refuse(respond, &fault);
+    }
+}
+
+/// A call that is passed through.
+struct Passing {
+    lane: Rc<Lane>,
+    asked: Asked,
+    respond: SendResponse<Bytes>,
+    _guards: Guards,
+}
+
+impl Job for Passing {
+    async fn run(mut self) {
+        proxy::from_peer(&self.lane, self.asked, &mut self.respond).await;
     }
 }
 

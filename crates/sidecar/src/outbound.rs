@@ -19,7 +19,7 @@ use crate::{
     call::{Body, Call, Fault, Kind, Reply, Target, fault::Repeat, grpc::is_over, until::in_time},
     inbound::{Arrival, deliver},
     lane::Lane,
-    link::{connection::Link, end::End, raw::UNPROCESSED_LIMIT},
+    link::{connection::Link, end::End, pool::Group, raw::UNPROCESSED_LIMIT},
     plan::Resolver,
     proxy::{Opened, Proxied},
 };
@@ -235,12 +235,9 @@ impl<'a, C: Cargo> Attempts<'a, C> {
         self.outcome.attempts += 1;
         self.outcome.instance = Some(Arc::clone(instance));
         let peer = self.route.peer(self.lane, instance);
-        let link = match peer.link(&End::Peer(Arc::clone(instance))).await {
-            Ok(link) => link,
-            Err(error) => {
-                instance.eject(Instant::now());
-                return Err(Fault::new(Kind::PeerUnreachable, error.to_string()));
-            }
+        let link = match peer.open_link() {
+            Some(link) => link,
+            None => connect(&peer, instance).await?,
         };
         instance.report_connected();
         let started = Instant::now();
@@ -308,6 +305,15 @@ impl<'a, C: Cargo> Attempts<'a, C> {
         fault.retries = self.retries;
         fault
     }
+}
+
+/// Waits for a connection to an instance.
+async fn connect(peer: &Rc<Group>, instance: &Arc<Instance>) -> Result<Rc<Link>, Fault> {
+    let linked = peer.link(&End::Peer(Arc::clone(instance))).await;
+    linked.map_err(|error| {
+        instance.eject(Instant::now());
+        Fault::new(Kind::PeerUnreachable, error.to_string())
+    })
 }
 
 /// Entries that only this sidecar may set.

@@ -11,12 +11,12 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, uri::PathAndQuery};
 use outrider_core::path::normalize_method;
 use outrider_wire::grpc::Code;
 use tokio::time::Instant;
 
-pub(crate) use request::{Opened, Proxied};
+pub(crate) use request::{Opened, Origin, Proxied};
 
 use crate::{
     app_channel::grpc::NoAnswer,
@@ -29,45 +29,51 @@ use crate::{
     outbound::{self, Route},
 };
 use relay::Relay;
-use request::{Origin, target_name};
+use request::target_name;
 
-/// A call that somebody wants passed on.
+/// A call that somebody wants passed on. It stays where it is while it is worked on, and what goes on
+/// is taken out of it: an async function would hold a copy at each level.
 pub(crate) struct Asked {
-    /// The request.
-    pub req: Request<RecvStream>,
-    /// When the caller gives up.
-    pub deadline: Option<Instant>,
-    /// Sent back as a header, if there is one.
-    pub baggage: Option<HeaderValue>,
-}
-
-/// Passes on a call of a client of this sidecar's API. Returns the code it ended with.
-pub(crate) async fn from_client(
-    lane: &Rc<Lane>,
-    asked: Asked,
-    respond: &mut SendResponse<Bytes>,
-) -> i32 {
-    serve(lane, asked, respond, Origin::Client).await
-}
-
-/// Passes on a call that another sidecar sends: to our app or to nobody.
-pub(crate) async fn from_peer(
-    lane: &Rc<Lane>,
-    asked: Asked,
-    respond: &mut SendResponse<Bytes>,
-) -> i32 {
-    serve(lane, asked, respond, Origin::Peer).await
-}
-
-async fn serve(
-    lane: &Rc<Lane>,
-    asked: Asked,
-    respond: &mut SendResponse<Bytes>,
+    path: PathAndQuery,
+    metadata: HeaderMap,
+    /// There until it is taken.
+    body: Option<RecvStream>,
+    deadline: Option<Instant>,
+    baggage: Option<HeaderValue>,
     origin: Origin,
+}
+
+impl Asked {
+    /// That request of `origin`, who gives up at `deadline`; `baggage` is sent back as a header.
+    pub(crate) fn new(
+        req: Request<RecvStream>,
+        origin: Origin,
+        deadline: Option<Instant>,
+        baggage: Option<HeaderValue>,
+    ) -> Self {
+        let (parts, body) = req.into_parts();
+        let path = parts.uri.into_parts().path_and_query;
+        Self {
+            path: path.unwrap_or(PathAndQuery::from_static("/")),
+            metadata: parts.headers,
+            body: Some(body),
+            deadline,
+            baggage,
+            origin,
+        }
+    }
+}
+
+/// Passes a call on: one of a client to whom it is for, one of another sidecar to our app or to
+/// nobody. Returns the code it ended with.
+pub(crate) async fn serve(
+    lane: &Rc<Lane>,
+    asked: &mut Asked,
+    respond: &mut SendResponse<Bytes>,
 ) -> i32 {
     let deadline = asked.deadline;
-    let mut relay = Relay::new(respond, asked.baggage.clone(), lane.shared.limits.message);
-    let passed = in_time(deadline, pass(lane, asked, &mut relay, origin)).await;
+    let mut relay = Relay::new(respond, asked.baggage.take(), lane.shared.limits.message);
+    let passed = in_time(deadline, pass(lane, asked, &mut relay)).await;
     let passed = passed.unwrap_or_else(|| {
         let text = "context deadline exceeded";
         Err(GrpcStatus::new(Code::DeadlineExceeded, text).into())
@@ -88,13 +94,8 @@ async fn serve(
 }
 
 /// Carries the call to its end, which is the callee's unless it is an error.
-async fn pass(
-    lane: &Rc<Lane>,
-    asked: Asked,
-    relay: &mut Relay<'_>,
-    origin: Origin,
-) -> Result<i32, NoAnswer> {
-    let Some(opened) = relay.unless_reset(open(lane, asked, origin)).await else {
+async fn pass(lane: &Rc<Lane>, asked: &mut Asked, relay: &mut Relay<'_>) -> Result<i32, NoAnswer> {
+    let Some(opened) = relay.unless_reset(open(lane, asked)).await else {
         return Ok(Code::Canceled.number());
     };
     let (response, sending) = opened?;
@@ -103,8 +104,9 @@ async fn pass(
 
 /// Opens the stream that the call goes on by. From then on there is no second attempt, and what was
 /// kept for one is not held as long as the stream lives.
-async fn open(lane: &Rc<Lane>, asked: Asked, origin: Origin) -> Result<Opened, NoAnswer> {
-    let route = match to(lane, &asked)? {
+async fn open(lane: &Rc<Lane>, asked: &mut Asked) -> Result<Opened, NoAnswer> {
+    let origin = asked.origin;
+    let route = match to(lane, asked)? {
         To::Own => None,
         To::Known(route) => Some(route),
         To::Other(target) if origin == Origin::Client => {
@@ -116,7 +118,7 @@ async fn open(lane: &Rc<Lane>, asked: Asked, origin: Origin) -> Result<Opened, N
     if let (Some(route), Origin::Peer) = (&route, origin) {
         return Err(refused(lane, &route.target().shown));
     }
-    let proxied = Proxied::new(lane, asked, route.as_deref(), origin).await;
+    let proxied = Proxied::new(lane, asked, route.as_deref()).await;
     let opened = match &route {
         Some(route) => {
             let opened = outbound::open(lane, route, &proxied).await;
@@ -151,7 +153,7 @@ enum To {
 /// for the texts (contract `grpc-api.md` 9.6).
 fn to(lane: &Lane, asked: &Asked) -> Result<To, GrpcStatus> {
     let plan = &lane.shared.plan;
-    let Some(name) = target_name(asked.req.headers(), &plan.app_id) else {
+    let Some(name) = target_name(&asked.metadata, &plan.app_id) else {
         return Err(GrpcStatus::new(Code::Unknown, no_target(lane, asked)));
     };
     if *name == *plan.app_id.as_str() {
@@ -177,7 +179,7 @@ fn no_target(lane: &Lane, asked: &Asked) -> &'static str {
         "/dapr.proto.runtime.",
         "/TaskHubSidecarService",
     ];
-    let path = asked.req.uri().path();
+    let path = asked.path.path();
     let is_dapr = DAPR.iter().any(|prefix| path.starts_with(prefix));
     match lane.shared.plan.api.tracing && !is_dapr {
         true => "cannot proxy request: missing dapr-callee-app-id or dapr-app-id metadata",

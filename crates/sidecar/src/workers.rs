@@ -16,8 +16,8 @@ use tokio::task::spawn_local;
 
 /// Work on one call.
 pub(crate) trait Job: 'static {
-    /// Does it.
-    async fn run(self);
+    /// Does it, once.
+    async fn run(&mut self);
 }
 
 /// Tasks that wait are kept up to so many; more are there only while they work.
@@ -69,7 +69,9 @@ impl<J: Job> Workers<J> {
     /// Does jobs, until enough others wait for some.
     async fn work(self, seat: Rc<Seat<J>>) {
         loop {
-            seat.next().await.run().await;
+            let mut job = seat.next().await;
+            job.run().await;
+            drop(job);
             let mut waiting = self.waiting.borrow_mut();
             if waiting.len() >= KEPT {
                 return;
@@ -110,8 +112,8 @@ mod tests {
     }
 
     impl Job for Numbered {
-        async fn run(self) {
-            if self.go.await.is_ok() {
+        async fn run(&mut self) {
+            if (&mut self.go).await.is_ok() {
                 let _ = self.said.send((self.number, tokio::task::id()));
             }
         }
@@ -183,7 +185,7 @@ mod tests {
     async fn a_job_that_panics_takes_only_its_task_along() {
         struct Bad;
         impl Job for Bad {
-            async fn run(self) {
+            async fn run(&mut self) {
                 panic!("a fault of ours");
             }
         }

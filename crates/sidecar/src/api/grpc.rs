@@ -13,12 +13,12 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use h2::{RecvStream, server::SendResponse};
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use outrider_wire::{
     r#gen::runtime,
     grpc::{Code, trace},
 };
-use tokio::task::spawn_local;
+use tokio::{task::spawn_local, time::Instant};
 
 use super::trace::{baggage_of, new_traceparent, normalised};
 use crate::{
@@ -35,6 +35,8 @@ use log::Line;
 use status::Status;
 use unary::{Asked, serve as unary};
 
+static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+
 /// The service that is ours.
 const SERVICE: &str = "dapr.proto.runtime.v1.Dapr";
 
@@ -47,14 +49,15 @@ const WORKFLOWS: &str = "/TaskHubSidecarService/";
 /// A call that is passed through.
 pub(crate) struct Passing {
     lane: Rc<Lane>,
-    begun: Begun,
-    _open: OpenStream,
+    asked: proxy::Asked,
+    respond: SendResponse<Bytes>,
+    rest: Rest,
 }
 
 impl Job for Passing {
-    async fn run(self) {
-        let code = pass(&self.lane, self.begun.asked).await;
-        self.begun.rest.end(code);
+    async fn run(&mut self) {
+        let code = proxy::serve(&self.lane, &mut self.asked, &mut self.respond).await;
+        self.rest.end(code);
     }
 }
 
@@ -64,23 +67,19 @@ pub(crate) async fn serve(lane: Rc<Lane>, workers: Workers<Passing>, stream: Str
     let gathered = Gathered::new(stream, Vec::new());
     let builder = builder(CLIENT_STREAMS, LOCAL_STREAM_WINDOW);
     serve_http2(&builder, gathered, drain, |req, respond, open| {
-        let Some(begun) = Begun::new(&lane, req, respond) else {
+        let Some(begun) = Begun::new(&lane, req, respond, open) else {
             return;
         };
         let lane = Rc::clone(&lane);
         // Each kind of call has tasks of its own size.
         if begun.is_ours() {
             spawn_local(async move {
-                let code = dispatch(&lane, begun.asked).await;
-                begun.rest.end(code);
-                drop(open);
+                let (asked, mut rest) = begun.asked();
+                let code = dispatch(&lane, asked).await;
+                rest.end(code);
             });
         } else {
-            workers.begin(Passing {
-                lane,
-                begun,
-                _open: open,
-            });
+            workers.begin(begun.passing(lane));
         }
     })
     .await;
@@ -88,13 +87,18 @@ pub(crate) async fn serve(lane: Rc<Lane>, workers: Workers<Passing>, stream: Str
 
 /// A call that has been let in.
 struct Begun {
-    asked: Asked,
+    req: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    deadline: Option<Instant>,
+    /// The client's, which is sent back to it.
+    baggage: Option<HeaderValue>,
     rest: Rest,
 }
 
 /// What lasts as long as a call.
 struct Rest {
     line: Option<Line>,
+    _open: OpenStream,
     _in_flight: InFlightGuard,
 }
 
@@ -104,6 +108,7 @@ impl Begun {
         lane: &Lane,
         req: Request<RecvStream>,
         mut respond: SendResponse<Bytes>,
+        open: OpenStream,
     ) -> Option<Self> {
         let deadline = match early::check(&req) {
             Ok(deadline) => deadline,
@@ -112,42 +117,61 @@ impl Begun {
                 return None;
             }
         };
-        let mut echo = HeaderMap::new();
-        match admit(lane, &req) {
-            Ok(None) => {}
-            Ok(Some(baggage)) => {
-                echo.insert("baggage", baggage);
-            }
+        let baggage = match admit(lane, &req) {
+            Ok(baggage) => baggage,
             // What is refused before it is looked at is not logged (contract `grpc-api.md` 1).
             Err(status) => {
-                status.send_with(&mut respond, echo);
+                status.send_with(&mut respond, HeaderMap::new());
                 return None;
             }
-        }
+        };
+        let rest = Rest {
+            line: lane.shared.plan.api.log.map(|_| Line::begin(&req)),
+            _open: open,
+            _in_flight: lane.shared.in_flight.begin(),
+        };
         Some(Self {
-            rest: Rest {
-                line: lane.shared.plan.api.log.map(|_| Line::begin(&req)),
-                _in_flight: lane.shared.in_flight.begin(),
-            },
-            asked: Asked {
-                req,
-                respond,
-                echo,
-                deadline,
-            },
+            req,
+            respond,
+            deadline,
+            baggage,
+            rest,
         })
     }
 
     /// Whether it is for a service of this sidecar.
     fn is_ours(&self) -> bool {
-        let path = self.asked.req.uri().path();
+        let path = self.req.uri().path();
         path.starts_with(DAPR) || path.starts_with(WORKFLOWS) || reflection::is_asked(path)
+    }
+
+    /// As a call of a service of this sidecar.
+    fn asked(self) -> (Asked, Rest) {
+        let baggage = self.baggage.map(|baggage| (BAGGAGE.clone(), baggage));
+        let asked = Asked {
+            req: self.req,
+            respond: self.respond,
+            echo: baggage.into_iter().collect(),
+            deadline: self.deadline,
+        };
+        (asked, self.rest)
+    }
+
+    /// As a call that is passed through.
+    fn passing(self, lane: Rc<Lane>) -> Passing {
+        let origin = proxy::Origin::Client;
+        Passing {
+            lane,
+            asked: proxy::Asked::new(self.req, origin, self.deadline, self.baggage),
+            respond: self.respond,
+            rest: self.rest,
+        }
     }
 }
 
 impl Rest {
-    fn end(self, code: i32) {
-        if let Some(line) = self.line {
+    fn end(&mut self, code: i32) {
+        if let Some(line) = self.line.take() {
             line.end(code);
         }
     }
@@ -176,7 +200,7 @@ fn admit(lane: &Lane, req: &Request<RecvStream>) -> Result<Option<HeaderValue>, 
     if !api.tracing {
         return Ok(None);
     }
-    let values = req.headers().get_all("baggage");
+    let values = req.headers().get_all(&BAGGAGE);
     match baggage_of(values.iter().map(HeaderValue::as_bytes)) {
         Ok(list) => Ok(list.and_then(|list| HeaderValue::from_bytes(&normalised(&list)).ok())),
         Err(why) => {
@@ -241,16 +265,6 @@ fn trace_context(lane: &Lane, headers: &HeaderMap) -> HeaderValue {
 
 fn unimplemented() -> Status {
     Status::new(Code::Unimplemented, "this API is currently not implemented")
-}
-
-/// A method that is none of ours.
-async fn pass(lane: &Rc<Lane>, mut asked: Asked) -> i32 {
-    let passed = proxy::Asked {
-        deadline: asked.deadline,
-        baggage: asked.echo.remove("baggage"),
-        req: asked.req,
-    };
-    proxy::from_client(lane, passed, &mut asked.respond).await
 }
 
 /// The API token, as metadata (contract `grpc-api.md` 6).

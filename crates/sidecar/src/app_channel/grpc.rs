@@ -119,6 +119,7 @@ impl GrpcApp {
     ) -> Answered {
         let content_type = HeaderValue::from_static("application/grpc");
         put(&mut metadata, &header::CONTENT_TYPE, content_type);
+        say_transport(&mut metadata);
         if let Some(deadline) = deadline {
             tell_deadline(&mut metadata, deadline);
         }
@@ -173,7 +174,14 @@ pub(crate) struct Origin {
     pub authority: uri::Authority,
 }
 
-/// A gRPC request. What the transport itself says is set here, whatever the metadata has.
+/// Adds what the transport itself says, whatever the metadata has.
+pub(crate) fn say_transport(metadata: &mut HeaderMap) {
+    put(metadata, &header::TE, HeaderValue::from_static("trailers"));
+    let agent = HeaderValue::from_static(USER_AGENT);
+    put(metadata, &header::USER_AGENT, agent);
+}
+
+/// A gRPC request.
 pub(crate) fn request(
     origin: &Origin,
     path: &uri::PathAndQuery,
@@ -187,13 +195,6 @@ pub(crate) fn request(
     *req.method_mut() = Method::POST;
     *req.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
     *req.headers_mut() = metadata;
-    let headers = req.headers_mut();
-    put(headers, &header::TE, HeaderValue::from_static("trailers"));
-    put(
-        headers,
-        &header::USER_AGENT,
-        HeaderValue::from_static(USER_AGENT),
-    );
     req
 }
 

@@ -114,6 +114,8 @@ enum Source {
 }
 
 impl BodySource for Source {
+    const ENDS_IN_DATA: bool = false;
+
     fn body(&self) -> Body {
         match self {
             Self::Again(bytes) => Body::whole(bytes.clone()),

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use h2::server::SendResponse;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use outrider_core::{base64, quote::quote};
 use outrider_wire::{
     grpc::{Code, parse_timeout},
@@ -50,10 +50,11 @@ pub(crate) fn check<B>(req: &Request<B>) -> Result<Option<Instant>, Refused> {
     let mut timeout = None;
     for (name, value) in headers {
         let bad = |text| Refused::new(StatusCode::BAD_REQUEST, Code::Internal, text);
+        let name = name.as_str();
         if name == "grpc-timeout" {
             let read = parse_timeout(value.as_bytes());
             timeout = Some(read.map_err(|error| bad(format!("malformed grpc-timeout: {error}")))?);
-        } else if name.as_str().ends_with("-bin") {
+        } else if name.ends_with("-bin") {
             check_binary(name, value).map_err(bad)?;
         }
     }
@@ -88,14 +89,14 @@ fn check_type(headers: &HeaderMap) -> Result<(), Refused> {
 }
 
 /// Binary metadata is base64, padded or not; several values may stand in one line.
-fn check_binary(name: &HeaderName, value: &HeaderValue) -> Result<(), String> {
+fn check_binary(name: &str, value: &HeaderValue) -> Result<(), String> {
     for part in value.as_bytes().split(|byte| *byte == b',') {
         let part = part.trim_ascii();
         if let Some(at) = base64::first_illegal(part) {
             let shown = quote(&String::from_utf8_lossy(part));
             return Err(format!(
                 "malformed binary metadata {shown} in header {}: illegal base64 data at input byte {at}",
-                quote(name.as_str())
+                quote(name)
             ));
         }
     }

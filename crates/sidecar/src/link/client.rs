@@ -205,7 +205,9 @@ static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 pub(crate) fn tell_deadline(headers: &mut HeaderMap, deadline: tokio::time::Instant) {
     let left = deadline.saturating_duration_since(tokio::time::Instant::now());
     let value = HeaderValue::from_str(&format_timeout(left));
-    let value = value.unwrap_or(HeaderValue::from_static("0n"));
+    let mut value = value.unwrap_or(HeaderValue::from_static("0n"));
+    // No two calls have the same, so it is not to fill the table of known fields.
+    value.set_sensitive(true);
     let _ = headers.try_insert(&TIMEOUT, value);
 }
 

@@ -60,14 +60,20 @@ struct Connecting {
 }
 
 impl Group {
+    /// An open connection with room for one more stream.
+    pub(crate) fn open_link(&self) -> Option<Rc<Link>> {
+        let links = self.links.borrow();
+        links.iter().find(|link| link.has_room()).map(Rc::clone)
+    }
+
     /// A connection with room for one more stream.
     pub(crate) async fn link(self: &Rc<Self>, end: &End) -> Result<Rc<Link>, ConnectError> {
         loop {
+            if let Some(link) = self.open_link() {
+                return Ok(link);
+            }
             let emptiest = {
                 let links = self.links.borrow();
-                if let Some(link) = links.iter().find(|link| link.has_room()) {
-                    return Ok(Rc::clone(link));
-                }
                 let open = links.iter().filter(|link| !link.is_closed());
                 let emptiest = open.min_by_key(|link| link.streams()).map(Rc::clone);
                 if links.len() >= LINKS_LIMIT

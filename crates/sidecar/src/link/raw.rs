@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::ResponseFuture};
-use http::{Request, Response, header};
+use http::{Request, Response};
 
 use super::{
     connect::ConnectError,
@@ -64,6 +64,8 @@ impl Broken {
 
 /// A body that may be needed more than once.
 pub(crate) trait BodySource {
+    /// The head never is the end, be the body empty: servers of grpc-go wait for a frame of data.
+    const ENDS_IN_DATA: bool;
     /// The body from its start.
     fn body(&self) -> Body;
     /// Whether it can be had again.
@@ -72,6 +74,8 @@ pub(crate) trait BodySource {
 
 /// Whole bodies can be had as often as one likes.
 impl BodySource for Bytes {
+    const ENDS_IN_DATA: bool = true;
+
     fn body(&self) -> Body {
         Body::whole(self.clone())
     }
@@ -103,7 +107,7 @@ pub(crate) async fn exchange(
     let mut unprocessed = 0;
     loop {
         let link = group.link(end).await.map_err(NoAnswer::Unreached)?;
-        let sent = async { open(&link, request(), body).await?.head().await };
+        let sent = async { open(&link, &request, body).await?.head().await };
         match sent.await {
             Err(Broken::Unprocessed(_))
                 if unprocessed < UNPROCESSED_LIMIT && body.is_possible() =>
@@ -115,24 +119,23 @@ pub(crate) async fn exchange(
     }
 }
 
-/// Opens a stream; head and what is there of the body leave in one write. Of a gRPC call the head
-/// never is the end: servers of grpc-go wait for a frame of data, be it empty.
-pub(crate) async fn open(
+/// Opens a stream; head and what is there of the body leave in one write.
+pub(crate) async fn open<B: BodySource>(
     link: &Rc<Link>,
-    req: Request<()>,
-    body: &impl BodySource,
+    request: impl FnOnce() -> Request<()>,
+    body: &B,
 ) -> Result<RawCall, Broken> {
-    let is_grpc = req.headers().contains_key(header::TE);
     let guard = link.begin();
     // Before the body is touched: a connection that takes no more calls leaves it whole for another.
     let ready = link.ready().await.map_err(Broken::Unprocessed)?;
     let mut body = body.body();
     let first = body.ready().await.map_err(Broken::Body)?;
     let ends = body.is_empty();
+    let has_data = !first.is_empty() || (ends && B::ENDS_IN_DATA);
     let (response, mut send) = link
-        .start(ready, req, first.is_empty() && ends && !is_grpc)
+        .start(ready, request(), ends && !has_data)
         .map_err(Broken::Unprocessed)?;
-    if !first.is_empty() || (ends && is_grpc) {
+    if has_data {
         send.send_data(first, ends).map_err(Broken::Stream)?;
     }
     let upload = (!ends).then(|| Box::pin(upload(body, send)) as Upload);

@@ -18,7 +18,7 @@ use crate::{
     io::Stream,
     lane::Lane,
     link::{connection::STREAM_WINDOW, io::Gathered},
-    proxy::{self, Asked},
+    proxy::{self, Asked, Origin},
     reflection,
     shared::InFlightGuard,
     workers::{Job, Workers},
@@ -51,7 +51,7 @@ pub(crate) async fn serve(lane: Rc<Lane>, crew: Crew, stream: Stream) {
         if is_streamed || path == streamed::UNARY_PATH {
             crew.calls.begin(Calling {
                 lane,
-                body: req.into_body(),
+                body: Some(req.into_body()),
                 respond,
                 is_streamed,
                 deadline,
@@ -66,14 +66,9 @@ pub(crate) async fn serve(lane: Rc<Lane>, crew: Crew, stream: Stream) {
                 drop(guards);
             });
         } else {
-            let asked = Asked {
-                req,
-                deadline,
-                baggage: None,
-            };
             crew.passed.begin(Passing {
                 lane,
-                asked,
+                asked: Asked::new(req, Origin::Peer, deadline, None),
                 respond,
                 _guards: guards,
             });
@@ -85,7 +80,8 @@ pub(crate) async fn serve(lane: Rc<Lane>, crew: Crew, stream: Stream) {
 /// A call that this sidecar understands.
 struct Calling {
     lane: Rc<Lane>,
-    body: RecvStream,
+    /// There until the job begins.
+    body: Option<RecvStream>,
     respond: SendResponse<Bytes>,
     is_streamed: bool,
     deadline: Option<Instant>,
@@ -93,8 +89,11 @@ struct Calling {
 }
 
 impl Job for Calling {
-    async fn run(mut self) {
-        let (lane, body, respond) = (&self.lane, self.body, &mut self.respond);
+    async fn run(&mut self) {
+        let (lane, respond) = (&self.lane, &mut self.respond);
+        let Some(body) = self.body.take() else {
+            return;
+        };
         let deadline = self.deadline;
         let work = async {
             match self.is_streamed {
@@ -122,8 +121,8 @@ struct Passing {
 }
 
 impl Job for Passing {
-    async fn run(mut self) {
-        proxy::from_peer(&self.lane, self.asked, &mut self.respond).await;
+    async fn run(&mut self) {
+        proxy::serve(&self.lane, &mut self.asked, &mut self.respond).await;
     }
 }
 

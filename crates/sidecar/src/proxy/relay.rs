@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
+    mem,
     task::Poll,
 };
 
@@ -31,6 +32,7 @@ pub(super) struct Relay<'a> {
     limit: usize,
     /// There once the head has been sent.
     send: Option<SendStream<Bytes>>,
+    has_written: bool,
 }
 
 /// What comes next of an answer.
@@ -52,6 +54,7 @@ impl<'a> Relay<'a> {
             baggage,
             limit,
             send: None,
+            has_written: false,
         }
     }
 
@@ -148,7 +151,8 @@ impl<'a> Relay<'a> {
         let Some(send) = &mut self.send else {
             return false;
         };
-        if send.capacity() == 0 {
+        // The first piece is one frame at most; it is to leave with the head.
+        if mem::replace(&mut self.has_written, true) && send.capacity() == 0 {
             send.reserve_capacity(1);
             let room = poll_fn(|cx| {
                 sending.poll_progress(cx);

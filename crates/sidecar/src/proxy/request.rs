@@ -1,6 +1,6 @@
 //! What is passed on of a request.
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, mem, rc::Rc};
 
 use h2::RecvStream;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header, uri};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Asked;
 use crate::{
-    app_channel::grpc::{Origin as Server, put, request},
+    app_channel::grpc::{Origin as Server, put, request, say_transport},
     call::{Body, Fault, Kind},
     lane::Lane,
     link::{
@@ -23,7 +23,7 @@ use crate::{
 
 /// Where a call comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// A client of the API.
     Client,
     /// Another sidecar.
@@ -48,19 +48,21 @@ static CALLEE: HeaderName = HeaderName::from_static("dapr-callee-app-id");
 static CALLER: HeaderName = HeaderName::from_static("dapr-caller-app-id");
 static TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
 
-/// What concerns the connection it came by, or only an answer may have, or was for us.
-static OURS: [HeaderName; 7] = [
-    header::TE,
+/// What concerns the connection it came by, or only an answer may have, or was for us. What each
+/// request has of its own is put over what came.
+static OURS: [HeaderName; 4] = [
     header::HOST,
-    header::USER_AGENT,
-    HeaderName::from_static("grpc-timeout"),
     HeaderName::from_static("grpc-status"),
     HeaderName::from_static("grpc-message"),
     HeaderName::from_static("dapr-app-id"),
 ];
 
 /// A client does not say who it is (contract `grpc-api.md` 9.2, Weakness).
-static IDENTITY: [HeaderName; 3] = [
+static OURS_AND_IDENTITY: [HeaderName; 7] = [
+    header::HOST,
+    HeaderName::from_static("grpc-status"),
+    HeaderName::from_static("grpc-message"),
+    HeaderName::from_static("dapr-app-id"),
     HeaderName::from_static("dapr-caller-app-id"),
     HeaderName::from_static("dapr-caller-namespace"),
     HeaderName::from_static("destination-app-id"),
@@ -69,7 +71,7 @@ static IDENTITY: [HeaderName; 3] = [
 /// Removes fields, most of which are seldom there: looking at each field once is cheaper than
 /// looking each name up.
 fn remove(metadata: &mut HeaderMap, names: &[HeaderName]) {
-    let mut found = [false; 8];
+    let mut found = [false; OURS_AND_IDENTITY.len()];
     for name in metadata.keys() {
         if let Some(at) = names.iter().position(|known| known == name) {
             found[at] = true;
@@ -101,26 +103,30 @@ pub(super) fn target_name<'a>(headers: &'a HeaderMap, own: &AppId) -> Option<Cow
     }
 }
 
+/// Of several values, the peer has put its own behind those of its client.
+fn keep_last(metadata: &mut HeaderMap, name: &HeaderName) {
+    let mut all = metadata.get_all(name).iter();
+    if let (Some(_), Some(last)) = (all.next(), all.next_back()) {
+        let last = last.clone();
+        put(metadata, name, last);
+    }
+}
+
 impl Proxied {
-    /// What is passed on of that request: to a peer by that route, or to our app.
-    pub(super) async fn new(
-        lane: &Lane,
-        asked: Asked,
-        route: Option<&Route>,
-        origin: Origin,
-    ) -> Self {
-        let (parts, recv) = asked.req.into_parts();
-        let plan = &lane.shared.plan;
-        let mut metadata = parts.headers;
-        remove(&mut metadata, &OURS);
-        if origin == Origin::Client {
-            remove(&mut metadata, &IDENTITY);
-            if plan.api.token.is_some() {
-                metadata.remove(&TOKEN);
+    /// What is passed on of that call, once: to a peer by that route, or to our app.
+    pub(super) async fn new(lane: &Lane, asked: &mut Asked, route: Option<&Route>) -> Self {
+        let mut metadata = mem::take(&mut asked.metadata);
+        match asked.origin {
+            Origin::Client => {
+                remove(&mut metadata, &OURS_AND_IDENTITY);
+                if lane.shared.plan.api.token.is_some() {
+                    metadata.remove(&TOKEN);
+                }
             }
-        } else if let Some(caller) = metadata.get_all(&CALLER).iter().next_back().cloned() {
-            // Of several, the peer has put its own behind those of its client.
-            put(&mut metadata, &CALLER, caller);
+            Origin::Peer => {
+                remove(&mut metadata, &OURS);
+                keep_last(&mut metadata, &CALLER);
+            }
         }
         match route {
             Some(route) => {
@@ -134,11 +140,15 @@ impl Proxied {
                 }
             }
         }
-        let body = RawBody::messages(recv, &metadata, lane.shared.limits.message);
-        let path = parts.uri.into_parts().path_and_query;
+        say_transport(&mut metadata);
+        let limit = lane.shared.limits.message;
+        let body = match asked.body.take() {
+            Some(recv) => RawBody::messages(recv, &metadata, limit).into_body().await,
+            None => Body::Empty,
+        };
         Self {
-            path: path.unwrap_or(uri::PathAndQuery::from_static("/")),
-            body: Replay::new(body.into_body().await, false),
+            path: asked.path.clone(),
+            body: Replay::new(body, false),
             metadata,
             deadline: asked.deadline,
         }
@@ -155,6 +165,8 @@ impl Proxied {
 }
 
 impl BodySource for Replay {
+    const ENDS_IN_DATA: bool = true;
+
     fn body(&self) -> Body {
         Replay::body(self)
     }
@@ -179,7 +191,7 @@ impl Cargo for &Proxied {
     type Answer = Opened;
 
     async fn send(&mut self, link: &Rc<Link>) -> Result<Opened, Fault> {
-        let req = request(&peer(), &self.path, self.metadata());
+        let req = || request(&peer(), &self.path, self.metadata());
         let sent = async { raw::open(link, req, &self.body).await?.head().await };
         sent.await.map_err(|broken| match broken {
             Broken::Unprocessed(error) => {

@@ -7,13 +7,15 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use outrider_wire::grpc::{Code, FrameError, scan::FrameScan};
 
 use crate::{
     call::{Body, BodyError, BodyStream, body::prefixed, grpc::GrpcStatus},
     link::failure,
 };
+
+static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// Pieces smaller than this are put together if several have come.
 const SMALL: usize = 8 * 1024;
@@ -24,6 +26,8 @@ pub(crate) struct RawBody {
     scan: Option<FrameScan>,
     /// Found behind bytes that were good.
     failed: Option<FrameError>,
+    /// The last byte has been handed out.
+    ended: bool,
 }
 
 impl RawBody {
@@ -33,26 +37,25 @@ impl RawBody {
             recv,
             scan: None,
             failed: None,
+            ended: false,
         }
     }
 
     /// The bytes of a gRPC call or its answer; a message longer than `limit` breaks it (contract `grpc-api.md`
     /// 9.5).
     pub(crate) fn messages(recv: RecvStream, headers: &HeaderMap, limit: usize) -> Self {
-        let encoding = headers.get("grpc-encoding");
+        let encoding = headers.get(&ENCODING);
         let compressed = encoding.is_some_and(|encoding| encoding != "identity");
         Self {
             recv,
             scan: Some(FrameScan::new(limit, compressed)),
             failed: None,
+            ended: false,
         }
     }
 
     /// A body value: whole if all of it has arrived.
     pub(crate) async fn into_body(mut self) -> Body {
-        if self.recv.is_end_stream() {
-            return Body::Empty;
-        }
         match poll_fn(|cx| Poll::Ready(self.poll_data(cx))).await {
             Poll::Ready(None) => Body::Empty,
             Poll::Ready(Some(Ok(first))) if self.is_over() => Body::Whole(first),
@@ -65,7 +68,7 @@ impl RawBody {
     /// Nothing more comes, and nothing was wrong with what came.
     fn is_over(&self) -> bool {
         let is_cut = self.scan.as_ref().is_some_and(FrameScan::is_mid_message);
-        self.failed.is_none() && !is_cut && self.recv.is_end_stream()
+        self.failed.is_none() && !is_cut && (self.ended || self.recv.is_end_stream())
     }
 
     /// The next bytes. Of a gRPC call, small pieces that have come already are put together: many tiny
@@ -112,12 +115,18 @@ impl RawBody {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Some(Err(RawError::Frame(error))));
         }
+        if self.ended {
+            return Poll::Ready(None);
+        }
         loop {
             let data = match ready!(self.recv.poll_data(cx)) {
                 None if self.scan.as_ref().is_some_and(FrameScan::is_mid_message) => {
                     return Poll::Ready(Some(Err(RawError::Cut)));
                 }
-                None => return Poll::Ready(None),
+                None => {
+                    self.ended = true;
+                    return Poll::Ready(None);
+                }
                 Some(Err(error)) => return Poll::Ready(Some(Err(RawError::Stream(error)))),
                 Some(Ok(data)) => data,
             };

@@ -145,7 +145,11 @@ async fn to_self(lane: &Rc<Lane>, mut call: Call) -> Result<Reply, Fault> {
         (Some(_), Body::Whole(whole)) => Some(whole.len() as u64),
         _ => None,
     };
-    let (content_type, type_url, has_extension) = call.described();
+    let (content_type, mut type_url, has_extension) = call.described();
+    if matches!(body, Body::Empty) {
+        // Nothing has no type (seen at the reference, on this way only).
+        type_url = "";
+    }
     deliver(
         lane,
         Arrival {

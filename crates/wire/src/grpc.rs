@@ -181,20 +181,20 @@ fn hex(digit: u8) -> Option<u8> {
         .and_then(|d| u8::try_from(d).ok())
 }
 
-/// A `grpc-timeout` value that cannot be read.
+/// A `grpc-timeout` value that cannot be read, in the words of grpc-go, which name the rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeoutError {
     /// Fewer than one digit and one unit.
-    #[error("grpc-timeout {0:?} is too short: want digits and one of n u m S M H")]
+    #[error("transport: timeout string is too short: {0:?}")]
     TooShort(String),
     /// More than eight digits and one unit.
-    #[error("grpc-timeout {0:?} is too long: at most eight digits and one of n u m S M H")]
+    #[error("transport: timeout string is too long: {0:?}")]
     TooLong(String),
     /// The last byte is no unit.
-    #[error("grpc-timeout {0:?} has no known unit: want one of n u m S M H")]
+    #[error("transport: timeout unit is not recognized: {0:?}")]
     Unit(String),
     /// Something else than digits before the unit.
-    #[error("grpc-timeout {0:?} has no number before its unit")]
+    #[error("strconv.ParseUint: parsing {0:?}: invalid syntax")]
     Number(String),
 }
 
@@ -204,11 +204,7 @@ pub fn parse_timeout(value: &[u8]) -> Result<Duration, TimeoutError> {
     let (unit, digits) = match value {
         [] | [_] => return Err(TimeoutError::TooShort(quoted())),
         [digits @ .., unit] if value.len() <= 9 => (unit, digits),
-        _ => {
-            return Err(TimeoutError::TooLong(
-                value[..9].escape_ascii().to_string() + "…",
-            ));
-        }
+        _ => return Err(TimeoutError::TooLong(quoted())),
     };
     let (nanos_per_unit, seconds_per_unit) = match unit {
         b'n' => (1, 0),
@@ -222,7 +218,8 @@ pub fn parse_timeout(value: &[u8]) -> Result<Duration, TimeoutError> {
     let mut number = 0u64;
     for digit in digits {
         if !digit.is_ascii_digit() {
-            return Err(TimeoutError::Number(quoted()));
+            let digits = String::from_utf8_lossy(digits);
+            return Err(TimeoutError::Number(digits.into_owned()));
         }
         number = number * 10 + u64::from(digit - b'0');
     }
@@ -355,11 +352,11 @@ mod tests {
         );
         assert_eq!(
             parse_timeout(b"+5S"),
-            Err(TimeoutError::Number("+5S".to_owned()))
+            Err(TimeoutError::Number("+5".to_owned()))
         );
         assert_eq!(
             parse_timeout(b"123456789S"),
-            Err(TimeoutError::TooLong("123456789…".to_owned()))
+            Err(TimeoutError::TooLong("123456789S".to_owned()))
         );
     }
 }

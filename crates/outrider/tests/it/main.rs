@@ -25,6 +25,7 @@ mod framing;
 mod grpc_api;
 mod grpc_app;
 mod grpc_app_ends;
+mod grpc_bad_answers;
 mod grpc_failover;
 mod grpc_proxy;
 mod grpc_proxy_ends;

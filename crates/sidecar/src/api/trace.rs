@@ -70,13 +70,19 @@ fn check(list: &[u8]) -> Result<(), String> {
     if list.len() > 8192 {
         return Err("baggage-string too large".to_owned());
     }
-    for (index, member) in list.split(|b| *b == b',').enumerate() {
-        if index >= 64 {
-            return Err("too many list-members in baggage-string".to_owned());
-        }
-        check_member(member)?;
+    let members = list.split(|b| *b == b',');
+    // All faults are told, a line each.
+    let mut faults: Vec<_> = members
+        .clone()
+        .filter_map(|it| check_member(it).err())
+        .collect();
+    if members.count() > 64 {
+        faults = vec!["too many list-members in baggage-string".to_owned()];
     }
-    Ok(())
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(faults.join("\n")),
+    }
 }
 
 fn check_member(member: &[u8]) -> Result<(), String> {
@@ -167,6 +173,10 @@ mod tests {
         assert_eq!(
             of(&["a=1,"]),
             Err("invalid baggage list-member: \"\"".into())
+        );
+        assert_eq!(
+            of(&["a=1,,b"]),
+            Err("invalid baggage list-member: \"\"\ninvalid baggage list-member: \"b\"".into())
         );
         assert_eq!(of(&["k v=1"]), Err("invalid key: \"k v\"".into()));
         assert_eq!(of(&["a=a b"]), Err("invalid value: \"a b\"".into()));

@@ -228,7 +228,7 @@ impl From<GrpcStatus> for Answered {
 async fn read(response: Response<RecvStream>, mut sending: Sending, limit: usize) -> Answered {
     let (head, recv) = response.into_parts();
     if let Some(status) = failure::not_grpc(&head) {
-        return status.into();
+        return Box::pin(failure::told(status, recv)).await.into();
     }
     // An answer that consists of trailers only has the status in its head.
     if recv.is_end_stream() || head.headers.contains_key("grpc-status") {

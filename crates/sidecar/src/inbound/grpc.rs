@@ -9,6 +9,7 @@ use prost::Message;
 
 use super::Arrival;
 use crate::{
+    api::trace::new_traceparent,
     app_channel::{App, grpc::Answered},
     call::{
         Body, Fault, Kind, Reply, Status,
@@ -33,10 +34,13 @@ pub(super) async fn deliver(
         }
         Err(Err(error)) => return Err(Fault::new(Kind::BadBody, error.to_string())),
     };
-    let metadata = match metadata::to_app(arrival.fields, lane.shared.app_token.as_deref()) {
+    let mut metadata = match metadata::to_app(arrival.fields, lane.shared.app_token.as_deref()) {
         Ok(metadata) => metadata,
         Err(error) => return Ok(ended(GrpcStatus::new(Code::Internal, error.to_string()))),
     };
+    if lane.shared.plan.api.tracing {
+        metadata::fill_trace(&mut metadata, || new_traceparent(|| lane.random()));
+    }
     let message = common::InvokeRequest {
         method: arrival.method.to_owned(),
         data: Some(Any {

@@ -1,6 +1,6 @@
 //! Failures of the link in the words and codes a gRPC client would use.
 
-use h2::Reason;
+use h2::{Reason, RecvStream};
 use http::HeaderMap;
 use outrider_wire::grpc::{Code, FrameError, decode_message, details};
 
@@ -115,10 +115,11 @@ pub(crate) fn status_of(headers: &HeaderMap) -> Option<Fault> {
     Some(fault)
 }
 
-/// The code in headers or trailers; nothing if there is none that can be read.
+/// The code in headers or trailers; nothing if there is none that can be read. Negative ones are
+/// read, too, and written as what they are without a sign.
 pub(crate) fn code_in(headers: &HeaderMap) -> Option<i32> {
     let text = headers.get(&GRPC_STATUS)?.to_str().ok()?;
-    text.parse::<u32>().ok().map(u32::cast_signed)
+    text.parse().ok()
 }
 
 /// The status in headers or trailers, details included; nothing if there is none.
@@ -128,10 +129,14 @@ pub(crate) fn status_in(headers: &HeaderMap) -> Option<GrpcStatus> {
         let shown = headers
             .get("grpc-status")
             .map_or(&b""[..], |value| value.as_bytes());
+        let digits = shown.strip_prefix(b"-").unwrap_or(shown);
+        let why = match !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) {
+            true => "value out of range",
+            false => "invalid syntax",
+        };
         let shown = outrider_core::quote::quote(&String::from_utf8_lossy(shown));
-        let text = format!(
-            "transport: malformed grpc-status: strconv.ParseInt: parsing {shown}: invalid syntax"
-        );
+        let text =
+            format!("transport: malformed grpc-status: strconv.ParseInt: parsing {shown}: {why}");
         return Some(GrpcStatus::new(Code::Unknown, text));
     };
     let message = headers.get("grpc-message");
@@ -197,6 +202,27 @@ pub(crate) fn not_grpc(head: &http::response::Parts) -> Option<GrpcStatus> {
         }
     };
     Some(GrpcStatus::new(code, text))
+}
+
+/// Bytes of an answer that is none of gRPC that the caller is told.
+const TOLD: usize = 1024;
+
+/// The status of an answer that is none of gRPC, and what stands in it: mostly, that names the cause.
+pub(crate) async fn told(mut status: GrpcStatus, mut recv: RecvStream) -> GrpcStatus {
+    let mut data = Vec::new();
+    while data.len() < TOLD
+        && let Some(Ok(piece)) = recv.data().await
+    {
+        // Failing means that the stream has ended.
+        let _ = recv.flow_control().release_capacity(piece.len());
+        data.extend_from_slice(&piece);
+    }
+    data.truncate(TOLD);
+    if !data.is_empty() {
+        let shown = outrider_core::quote::quote(&String::from_utf8_lossy(&data));
+        status.message += &format!("\ndata: {shown}");
+    }
+    status
 }
 
 static GRPC_STATUS: http::HeaderName = http::HeaderName::from_static("grpc-status");

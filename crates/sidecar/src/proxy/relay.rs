@@ -73,7 +73,7 @@ impl<'a> Relay<'a> {
         // A word between sidecars, which is nothing to the caller, and which no app may say.
         head.headers.remove(&FAULT_TRAILER);
         if let Some(status) = failure::not_grpc(&head) {
-            return Err(status);
+            return Err(Box::pin(failure::told(status, recv)).await);
         }
         if let Some(baggage) = &self.baggage {
             head.headers.insert("baggage", baggage.clone());
@@ -96,10 +96,12 @@ impl<'a> Relay<'a> {
                         return Ok(Code::Canceled.number());
                     }
                 }
-                Next::Trailers(trailers) => {
-                    let Some(code) = failure::code_in(&trailers) else {
-                        return Err(failure::no_status(&trailers));
-                    };
+                Next::Trailers(mut trailers) => {
+                    let code = failure::code_in(&trailers).unwrap_or_else(|| {
+                        let status = failure::no_status(&trailers);
+                        status.write(&mut trailers);
+                        status.code
+                    });
                     if let Some(send) = &mut self.send {
                         // Failing means that the caller has gone.
                         let _ = send.send_trailers(trailers);

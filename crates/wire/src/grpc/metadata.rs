@@ -174,6 +174,20 @@ pub fn copy_trace(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
+/// Gives metadata for an app the trace context that `make` makes, if it has none
+/// (contract `observability.md` 7.3).
+pub fn fill_trace(headers: &mut HeaderMap, make: impl FnOnce() -> [u8; trace::TEXT_LEN]) {
+    if headers.get(TRACE_BIN).is_some_and(HeaderValue::is_empty) {
+        headers.remove(TRACE_BIN);
+        let made = make();
+        let traces = Traces {
+            parent: Some(&made),
+            ..Traces::default()
+        };
+        traces.write(headers, false);
+    }
+}
+
 /// True for a map that a gRPC caller's metadata became (contract `sidecar-protocol.md` 4.2). The
 /// case of the name matters: an HTTP caller's is `Content-Type`.
 pub fn is_from_grpc(fields: &Fields) -> bool {

@@ -201,10 +201,7 @@ fn fields(lane: &Lane, parts: &Parts) -> Fields {
     let api = &lane.shared.plan.api;
     let authority = parts.uri.authority().map(uri::Authority::as_str);
     let mut fields = metadata::from_caller(&parts.headers, authority, api.token.is_some());
-    if api.tracing
-        && !fields.get("traceparent").is_some_and(is_valid_traceparent)
-        && !fields.contains("grpc-trace-bin")
-    {
+    if api.tracing && context(&fields).is_none() {
         fields.set(b"traceparent", &new_traceparent(|| lane.random()));
     }
     fields

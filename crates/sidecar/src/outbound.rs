@@ -239,6 +239,7 @@ impl<'a, C: Cargo> Attempts<'a, C> {
         self.outcome.attempts += 1;
         self.outcome.instance = Some(Arc::clone(instance));
         let peer = self.route.peer(self.lane, instance);
+        // An open connection is the rule, and needs no future.
         let link = match peer.open_link() {
             Some(link) => link,
             None => connect(&peer, instance).await?,
@@ -311,7 +312,7 @@ impl<'a, C: Cargo> Attempts<'a, C> {
     }
 }
 
-/// Waits for a connection to an instance.
+/// Waits for a connection to an instance, which is ejected if there is none to be had.
 async fn connect(peer: &Rc<Group>, instance: &Arc<Instance>) -> Result<Rc<Link>, Fault> {
     let linked = peer.link(&End::Peer(Arc::clone(instance))).await;
     linked.map_err(|error| {

@@ -27,6 +27,7 @@ use crate::{
     },
     lane::Lane,
     outbound::{self, Route},
+    workers::Job,
 };
 use relay::Relay;
 use request::target_name;
@@ -64,13 +65,34 @@ impl Asked {
     }
 }
 
-/// Passes a call on: one of a client to whom it is for, one of another sidecar to our app or to
-/// nobody. Returns the code it ended with.
-pub(crate) async fn serve(
-    lane: &Rc<Lane>,
-    asked: &mut Asked,
-    respond: &mut SendResponse<Bytes>,
-) -> i32 {
+/// What lasts as long as a call.
+pub(crate) trait Guards: 'static {
+    /// The call has ended with that code.
+    fn ended(&mut self, code: i32);
+}
+
+/// The work on a call that is passed on.
+pub(crate) struct Passing<G> {
+    /// The lane it came to.
+    pub lane: Rc<Lane>,
+    /// The call.
+    pub asked: Asked,
+    /// Where the answer goes.
+    pub respond: SendResponse<Bytes>,
+    /// Dropped when it has ended.
+    pub guards: G,
+}
+
+impl<G: Guards> Job for Passing<G> {
+    async fn run(&mut self) {
+        let code = serve(&self.lane, &mut self.asked, &mut self.respond).await;
+        self.guards.ended(code);
+    }
+}
+
+/// Passes a call on. A client's goes to the app that it names, another sidecar's to our app only.
+/// Returns the code it ended with.
+async fn serve(lane: &Rc<Lane>, asked: &mut Asked, respond: &mut SendResponse<Bytes>) -> i32 {
     let deadline = asked.deadline;
     let mut relay = Relay::new(respond, asked.baggage.take(), lane.shared.limits.message);
     let passed = in_time(deadline, pass(lane, asked, &mut relay)).await;

@@ -169,8 +169,15 @@ mod tests {
 
     #[tokio::test(flavor = "local")]
     async fn after_a_burst_only_some_tasks_are_kept() {
+        let tasks = || {
+            tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks()
+        };
+        let before = tasks();
         let mut crew = Crew::new();
         let waiting: Vec<_> = (0..3 * KEPT as u32).map(|n| crew.begin(n)).collect();
+        assert_eq!(tasks() - before, 3 * KEPT);
         for job in waiting {
             job.send(()).unwrap();
         }
@@ -178,20 +185,44 @@ mod tests {
             crew.hear().await;
         }
         tokio::task::yield_now().await;
-        assert_eq!(crew.workers.waiting.borrow().len(), KEPT);
+        assert_eq!(tasks() - before, KEPT);
+    }
+
+    /// Holds something until it is dropped.
+    struct Holding {
+        _held: Option<mpsc::UnboundedSender<()>>,
+        fails: bool,
+    }
+
+    impl Holding {
+        fn new(held: Option<mpsc::UnboundedSender<()>>, fails: bool) -> Self {
+            Self { _held: held, fails }
+        }
+    }
+
+    impl Job for Holding {
+        async fn run(&mut self) {
+            assert!(!self.fails, "a fault of ours");
+        }
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn what_a_job_holds_ends_with_it_and_not_with_its_task() {
+        let (held, mut dropped) = mpsc::unbounded_channel();
+        let workers = Workers::default();
+        workers.begin(Holding::new(Some(held), false));
+        assert_eq!(dropped.recv().await, None);
+        assert_eq!(workers.waiting.borrow().len(), 1);
     }
 
     #[tokio::test(flavor = "local")]
     async fn a_job_that_panics_takes_only_its_task_along() {
-        struct Bad;
-        impl Job for Bad {
-            async fn run(&mut self) {
-                panic!("a fault of ours");
-            }
-        }
+        let (held, mut dropped) = mpsc::unbounded_channel();
         let workers = Workers::default();
-        workers.begin(Bad);
+        workers.begin(Holding::new(Some(held), true));
+        workers.begin(Holding::new(None, false));
+        assert_eq!(dropped.recv().await, None);
         tokio::task::yield_now().await;
-        assert!(workers.waiting.borrow().is_empty());
+        assert_eq!(workers.waiting.borrow().len(), 1);
     }
 }

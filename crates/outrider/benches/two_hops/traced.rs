@@ -49,18 +49,22 @@ struct Tool {
     /// The words before the command line of the process; the last one takes the file's name.
     words: &'static [&'static str],
     read: fn(&str) -> Counts,
+    /// So many lives, of which the smallest counts are taken.
+    lives: usize,
 }
 
 const STRACE: Tool = Tool {
     name: "strace",
     words: &["strace", "-f", "-c", "-o"],
     read: strace_table,
+    lives: 5,
 };
 
 const VALGRIND: Tool = Tool {
     name: "valgrind",
     words: &["valgrind", "--leak-check=no", "--log-file="],
     read: heap_usage,
+    lives: 5,
 };
 
 const CALLGRIND: Tool = Tool {
@@ -72,6 +76,7 @@ const CALLGRIND: Tool = Tool {
         "--log-file=",
     ],
     read: collected,
+    lives: 2,
 };
 
 pub(crate) async fn system_calls(apps: Apps, quick: bool) -> io::Result<()> {
@@ -153,7 +158,7 @@ async fn per_call(tool: &Tool, what: (Way, Apps), quick: bool) -> io::Result<Opt
         println!("  {} is not installed: left out", tool.name);
         return Ok(None);
     }
-    let lives = if quick { 1 } else { 5 };
+    let lives = if quick { 1 } else { tool.lives };
     let base = fewest(tool, what, few, lives).await?;
     let mut sides = fewest(tool, what, many, lives).await?;
     for (side, base) in sides.iter_mut().zip(&base) {

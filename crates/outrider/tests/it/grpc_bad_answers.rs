@@ -5,7 +5,7 @@ use outrider_testkit::grpc::bin_values;
 use outrider_testkit::{GrpcApp, GrpcScript, Sidecar};
 
 use crate::grpc_support::{
-    GrpcMesh, METHOD, PLAIN, UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, echo_any, invoke_request,
+    GrpcMesh, METHOD, OK, PLAIN, UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, echo_any, invoke_request,
     invoke_service,
 };
 use crate::support::invoke;
@@ -112,5 +112,21 @@ async fn a_bad_trace_context_is_replaced() {
             29,
             "{way}"
         );
+    }
+}
+
+/// As many fields as a map of them can hold: what we add finds no room.
+#[tokio::test]
+async fn an_answer_with_as_many_fields_as_there_can_be_is_an_answer() {
+    let names: Vec<String> = (0..24_575).map(|n| format!("x-{n}")).collect();
+    let fields: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let script = GrpcScript::new().initial(&fields).message("m").ok();
+    let mesh = GrpcMesh::echo().await;
+    for (way, client) in mesh.ways() {
+        mesh.app.answer_once(script.clone());
+        let metadata = mesh.to_with(&[("baggage", "k=v")]);
+        let answer = client.unary(METHOD, &metadata, "x").await.unwrap();
+        assert_eq!(answer.status(), (OK, ""), "{way}");
+        assert!(answer.headers.len() >= fields.len(), "{way}");
     }
 }

@@ -419,6 +419,21 @@ async fn peers_reach_the_own_app_by_either_name() {
     assert!(mesh.app.calls().is_empty());
 }
 
+/// Peers of the reference put their own name behind what their client says (contract `grpc-api.md`
+/// 9.2, Weakness).
+#[tokio::test]
+async fn of_several_callers_the_app_hears_of_the_last() {
+    let mesh = GrpcMesh::echo().await;
+    let peer = peer_of(&mesh.callee).await;
+    let named = |name| ("dapr-caller-app-id", name);
+    let to = ("dapr-callee-app-id", mesh.id());
+    let metadata = [named("forged"), to, named("forged-too"), named("old-peer")];
+    let answer = peer.unary(METHOD, &metadata, "x").await.unwrap();
+    assert_eq!(answer.status(), (OK, ""));
+    let seen = mesh.app.take().await.unwrap();
+    assert_eq!(seen.values("dapr-caller-app-id"), ["old-peer"]);
+}
+
 #[tokio::test]
 async fn a_sidecar_is_no_relay_to_a_third() {
     let mesh = GrpcMesh::echo().await;

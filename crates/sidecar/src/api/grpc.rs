@@ -27,15 +27,16 @@ use crate::{
     lane::Lane,
     link::{connection::LOCAL_STREAM_WINDOW, io::Gathered},
     listen::connection::{CLIENT_STREAMS, OpenStream, builder, serve_http2},
-    proxy, reflection,
+    proxy::{self, Guards, Passing},
+    reflection,
     shared::InFlightGuard,
-    workers::{Job, Workers},
+    workers::Workers,
 };
 use log::Line;
 use status::Status;
 use unary::{Asked, serve as unary};
 
-static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+pub(crate) static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// The service that is ours.
 const SERVICE: &str = "dapr.proto.runtime.v1.Dapr";
@@ -46,23 +47,8 @@ const DAPR: &str = "/dapr.proto.runtime.v1.Dapr/";
 /// Prefix of the workflow engine's methods, which the reference has and we do not.
 const WORKFLOWS: &str = "/TaskHubSidecarService/";
 
-/// A call that is passed through.
-pub(crate) struct Passing {
-    lane: Rc<Lane>,
-    asked: proxy::Asked,
-    respond: SendResponse<Bytes>,
-    rest: Rest,
-}
-
-impl Job for Passing {
-    async fn run(&mut self) {
-        let code = proxy::serve(&self.lane, &mut self.asked, &mut self.respond).await;
-        self.rest.end(code);
-    }
-}
-
 /// Serves a connection to its end.
-pub(crate) async fn serve(lane: Rc<Lane>, workers: Workers<Passing>, stream: Stream) {
+pub(crate) async fn serve(lane: Rc<Lane>, workers: Workers<Passing<Rest>>, stream: Stream) {
     let drain = lane.shared.drain.subscribe();
     let gathered = Gathered::new(stream, Vec::new());
     let builder = builder(CLIENT_STREAMS, LOCAL_STREAM_WINDOW);
@@ -73,10 +59,10 @@ pub(crate) async fn serve(lane: Rc<Lane>, workers: Workers<Passing>, stream: Str
         let lane = Rc::clone(&lane);
         // Each kind of call has tasks of its own size.
         if begun.is_ours() {
+            let (asked, mut rest) = begun.asked();
             spawn_local(async move {
-                let (asked, mut rest) = begun.asked();
                 let code = dispatch(&lane, asked).await;
-                rest.end(code);
+                rest.ended(code);
             });
         } else {
             workers.begin(begun.passing(lane));
@@ -96,7 +82,7 @@ struct Begun {
 }
 
 /// What lasts as long as a call.
-struct Rest {
+pub(crate) struct Rest {
     line: Option<Line>,
     _open: OpenStream,
     _in_flight: InFlightGuard,
@@ -158,19 +144,19 @@ impl Begun {
     }
 
     /// As a call that is passed through.
-    fn passing(self, lane: Rc<Lane>) -> Passing {
+    fn passing(self, lane: Rc<Lane>) -> Passing<Rest> {
         let origin = proxy::Origin::Client;
         Passing {
             lane,
             asked: proxy::Asked::new(self.req, origin, self.deadline, self.baggage),
             respond: self.respond,
-            rest: self.rest,
+            guards: self.rest,
         }
     }
 }
 
-impl Rest {
-    fn end(&mut self, code: i32) {
+impl Guards for Rest {
+    fn ended(&mut self, code: i32) {
         if let Some(line) = self.line.take() {
             line.end(code);
         }

@@ -138,7 +138,8 @@ impl GrpcApp {
         }
     }
 
-    /// Opens a stream and waits for the head of its answer; `metadata` is asked for each attempt.
+    /// Opens a stream and waits for the head of its answer; `metadata` is asked for each attempt, and
+    /// has what [`say_transport`] adds.
     pub(crate) async fn exchange(
         &self,
         path: &uri::PathAndQuery,
@@ -181,7 +182,7 @@ pub(crate) fn say_transport(metadata: &mut HeaderMap) {
     put(metadata, &header::USER_AGENT, agent);
 }
 
-/// A gRPC request.
+/// A gRPC request, whose metadata has what [`say_transport`] adds.
 pub(crate) fn request(
     origin: &Origin,
     path: &uri::PathAndQuery,

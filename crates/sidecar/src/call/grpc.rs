@@ -35,18 +35,20 @@ impl GrpcStatus {
         }
     }
 
-    /// Puts it into trailers, or into the head of an answer that has nothing else.
+    /// Puts it into trailers, or into the head of an answer that has nothing else. A map that is full
+    /// is left as it is, because whoever filled it came from outside.
     pub(crate) fn write(&self, trailers: &mut HeaderMap) {
-        trailers.insert("grpc-status", HeaderValue::from(self.code.cast_unsigned()));
+        let mut put = |name, value| drop(trailers.try_insert(name, value));
+        put("grpc-status", HeaderValue::from(self.code.cast_unsigned()));
         if !self.message.is_empty()
             && let Ok(message) = HeaderValue::from_str(&encode_message(&self.message))
         {
-            trailers.insert("grpc-message", message);
+            put("grpc-message", message);
         }
         if !self.details.is_empty()
             && let Some(details) = details::encode(self.code, &self.message, &self.details)
         {
-            trailers.insert("grpc-status-details-bin", details);
+            put("grpc-status-details-bin", details);
         }
     }
 

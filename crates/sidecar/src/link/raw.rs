@@ -200,7 +200,7 @@ async fn upload(mut body: Body, mut send: SendStream<Bytes>) -> Result<(), Uploa
         });
         match piece.await {
             Ok(Some(piece)) => {
-                wait_beside(&mut send, &mut body).await?;
+                wait_beside(&mut send, |cx| body.poll_progress(cx)).await?;
                 send.send_data(piece, false)
                     .map_err(|_| UploadError::Stopped)?;
             }

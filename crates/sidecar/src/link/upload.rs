@@ -2,7 +2,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -67,23 +67,23 @@ pub(crate) async fn send_pieces(
             // A piece is far below what gRPC can frame.
             envelope::encode_payload(&mut out, seq, &part).map_err(|_| UploadError::Stopped)?;
             seq += 1;
-            wait_beside(send, body).await?;
+            wait_beside(send, |cx| body.poll_progress(cx)).await?;
             send.send_data(out.freeze(), false)
                 .map_err(|_| UploadError::Stopped)?;
         }
     }
 }
 
-/// [`wait_for_window`], while what accompanies `body` goes on.
+/// [`wait_for_window`], while something else goes on.
 pub(crate) async fn wait_beside(
     send: &mut SendStream<Bytes>,
-    body: &mut Body,
+    mut progress: impl FnMut(&mut Context<'_>),
 ) -> Result<(), UploadError> {
     let mut waiting = std::pin::pin!(wait_for_window(send));
     poll_fn(|cx| {
         let polled = waiting.as_mut().poll(cx);
         if polled.is_pending() {
-            body.poll_progress(cx);
+            progress(cx);
         }
         polled
     })

@@ -18,7 +18,7 @@ use crate::{
     io::Stream,
     lane::Lane,
     link::{connection::STREAM_WINDOW, io::Gathered},
-    proxy::{self, Asked, Origin},
+    proxy::{Asked, Guards, Origin, Passing},
     reflection,
     shared::InFlightGuard,
     workers::{Job, Workers},
@@ -28,11 +28,18 @@ use crate::{
 #[derive(Clone, Default)]
 pub(crate) struct Crew {
     calls: Workers<Calling>,
-    passed: Workers<Passing>,
+    passed: Workers<Passing<Rest>>,
 }
 
 /// What lasts as long as a call.
-type Guards = (OpenStream, InFlightGuard);
+struct Rest {
+    _open: OpenStream,
+    _in_flight: InFlightGuard,
+}
+
+impl Guards for Rest {
+    fn ended(&mut self, _: i32) {}
+}
 
 /// Serves one connection from a peer to its end.
 pub(crate) async fn serve(lane: Rc<Lane>, crew: Crew, stream: Stream) {
@@ -45,7 +52,10 @@ pub(crate) async fn serve(lane: Rc<Lane>, crew: Crew, stream: Stream) {
             Err(refused) => return refused.send(&mut respond),
         };
         let lane = Rc::clone(&lane);
-        let guards = (open, lane.shared.in_flight.begin());
+        let guards = Rest {
+            _open: open,
+            _in_flight: lane.shared.in_flight.begin(),
+        };
         let path = req.uri().path();
         let is_streamed = path == streamed::STREAM_PATH;
         if is_streamed || path == streamed::UNARY_PATH {
@@ -70,7 +80,7 @@ pub(crate) async fn serve(lane: Rc<Lane>, crew: Crew, stream: Stream) {
                 lane,
                 asked: Asked::new(req, Origin::Peer, deadline, None),
                 respond,
-                _guards: guards,
+                guards,
             });
         }
     })
@@ -85,7 +95,7 @@ struct Calling {
     respond: SendResponse<Bytes>,
     is_streamed: bool,
     deadline: Option<Instant>,
-    _guards: Guards,
+    _guards: Rest,
 }
 
 impl Job for Calling {
@@ -109,20 +119,6 @@ impl Job for Calling {
         if let Err(fault) = result {
             refuse(&mut self.respond, &fault);
         }
-    }
-}
-
-/// A call that is passed through.
-struct Passing {
-    lane: Rc<Lane>,
-    asked: Asked,
-    respond: SendResponse<Bytes>,
-    _guards: Guards,
-}
-
-impl Job for Passing {
-    async fn run(&mut self) {
-        proxy::serve(&self.lane, &mut self.asked, &mut self.respond).await;
     }
 }
 

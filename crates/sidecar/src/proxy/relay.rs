@@ -12,6 +12,8 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use outrider_wire::grpc::Code;
 
 use crate::{
+    api::grpc::BAGGAGE,
+    app_channel::grpc::put,
     call::{
         BodyError,
         grpc::GrpcStatus,
@@ -21,6 +23,7 @@ use crate::{
         client::{FAULT_TRAILER, say_unreached},
         failure,
         raw::{RawBody, Sending},
+        upload::wait_beside,
     },
 };
 
@@ -76,7 +79,7 @@ impl<'a> Relay<'a> {
             return Err(Box::pin(failure::told(status, recv)).await);
         }
         if let Some(baggage) = &self.baggage {
-            head.headers.insert("baggage", baggage.clone());
+            put(&mut head.headers, &BAGGAGE, baggage.clone());
         }
         if recv.is_end_stream() {
             let Some(code) = failure::code_in(&head.headers) else {
@@ -153,20 +156,11 @@ impl<'a> Relay<'a> {
         let Some(send) = &mut self.send else {
             return false;
         };
-        // The first piece is one frame at most; it is to leave with the head.
-        if mem::replace(&mut self.has_written, true) && send.capacity() == 0 {
-            send.reserve_capacity(1);
-            let room = poll_fn(|cx| {
-                sending.poll_progress(cx);
-                loop {
-                    match std::task::ready!(send.poll_capacity(cx)) {
-                        Some(Ok(0)) => {}
-                        Some(Ok(_)) => return Poll::Ready(true),
-                        Some(Err(_)) | None => return Poll::Ready(false),
-                    }
-                }
-            });
-            if !room.await {
+        // The first piece is little more than one frame; if it is there with the head, both leave
+        // together.
+        if mem::replace(&mut self.has_written, true) {
+            let room = wait_beside(send, |cx| sending.poll_progress(cx));
+            if room.await.is_err() {
                 return false;
             }
         }
@@ -195,7 +189,7 @@ impl<'a> Relay<'a> {
             HeaderValue::from_static("application/grpc"),
         );
         if let Some(baggage) = &self.baggage {
-            headers.insert("baggage", baggage.clone());
+            headers.insert(&BAGGAGE, baggage.clone());
         }
         if unreached {
             say_unreached(&mut headers);

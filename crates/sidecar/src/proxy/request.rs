@@ -48,17 +48,10 @@ static CALLEE: HeaderName = HeaderName::from_static("dapr-callee-app-id");
 static CALLER: HeaderName = HeaderName::from_static("dapr-caller-app-id");
 static TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
 
-/// What concerns the connection it came by, or only an answer may have, or was for us. What each
+/// What is not passed on: what concerns the connection it came by, or only an answer may have, or was
+/// for us; of a client also who it says it is (contract `grpc-api.md` 9.2, Weakness). What each
 /// request has of its own is put over what came.
-static OURS: [HeaderName; 4] = [
-    header::HOST,
-    HeaderName::from_static("grpc-status"),
-    HeaderName::from_static("grpc-message"),
-    HeaderName::from_static("dapr-app-id"),
-];
-
-/// A client does not say who it is (contract `grpc-api.md` 9.2, Weakness).
-static OURS_AND_IDENTITY: [HeaderName; 7] = [
+static DROPPED: [HeaderName; 7] = [
     header::HOST,
     HeaderName::from_static("grpc-status"),
     HeaderName::from_static("grpc-message"),
@@ -68,10 +61,13 @@ static OURS_AND_IDENTITY: [HeaderName; 7] = [
     HeaderName::from_static("destination-app-id"),
 ];
 
+/// So many of them are dropped whoever sends them.
+const DROPPED_ALWAYS: usize = 4;
+
 /// Removes fields, most of which are seldom there: looking at each field once is cheaper than
 /// looking each name up.
 fn remove(metadata: &mut HeaderMap, names: &[HeaderName]) {
-    let mut found = [false; OURS_AND_IDENTITY.len()];
+    let mut found = [false; DROPPED.len()];
     for name in metadata.keys() {
         if let Some(at) = names.iter().position(|known| known == name) {
             found[at] = true;
@@ -118,13 +114,13 @@ impl Proxied {
         let mut metadata = mem::take(&mut asked.metadata);
         match asked.origin {
             Origin::Client => {
-                remove(&mut metadata, &OURS_AND_IDENTITY);
+                remove(&mut metadata, &DROPPED);
                 if lane.shared.plan.api.token.is_some() {
                     metadata.remove(&TOKEN);
                 }
             }
             Origin::Peer => {
-                remove(&mut metadata, &OURS);
+                remove(&mut metadata, &DROPPED[..DROPPED_ALWAYS]);
                 keep_last(&mut metadata, &CALLER);
             }
         }
@@ -146,8 +142,11 @@ impl Proxied {
             Some(recv) => RawBody::messages(recv, &metadata, limit).into_body().await,
             None => Body::Empty,
         };
+        // The path may be a slice of all that came with it: held as long as the stream, it would hold
+        // the metadata, too.
+        let path = mem::replace(&mut asked.path, uri::PathAndQuery::from_static("/"));
         Self {
-            path: asked.path.clone(),
+            path,
             body: Replay::new(body, false),
             metadata,
             deadline: asked.deadline,

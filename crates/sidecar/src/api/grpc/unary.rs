@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::Status;
 use crate::{
+    app_channel::grpc::put,
     call::{
         grpc::go_text,
         until::{in_time, unless_reset},
@@ -70,7 +71,9 @@ impl Asked {
         let (parts, recv) = self.req.into_parts();
         match unless_reset(&mut self.respond, handle(parts, recv)).await {
             Some(mut ended) => {
-                ended.headers.extend(self.echo);
+                for (name, value) in &self.echo {
+                    put(&mut ended.headers, name, value.clone());
+                }
                 let code = ended.status.code;
                 send(&mut self.respond, ended).await;
                 code
@@ -203,10 +206,8 @@ async fn send(respond: &mut SendResponse<Bytes>, ended: Ended) {
     }
     let mut rsp = Response::new(());
     *rsp.headers_mut() = headers;
-    rsp.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/grpc"),
-    );
+    let content_type = HeaderValue::from_static("application/grpc");
+    put(rsp.headers_mut(), &header::CONTENT_TYPE, content_type);
     // Failing means that the client has gone, here and below.
     let Ok(mut send) = respond.send_response(rsp, false) else {
         return;

@@ -26,7 +26,7 @@ pub(crate) struct RawBody {
     scan: Option<FrameScan>,
     /// Found behind bytes that were good.
     failed: Option<FrameError>,
-    /// The last byte has been handed out.
+    /// Nothing more comes from the stream.
     ended: bool,
 }
 

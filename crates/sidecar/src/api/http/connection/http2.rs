@@ -176,7 +176,8 @@ async fn write(send: &mut SendStream<Bytes>, body: &mut Body, bytes: &mut u64) -
             Some(Ok(piece)) => {
                 *bytes += piece.len() as u64;
                 let end = body.is_empty();
-                if wait_beside(send, body).await.is_err() || send.send_data(piece, end).is_err() {
+                let room = wait_beside(send, |cx| body.poll_progress(cx));
+                if room.await.is_err() || send.send_data(piece, end).is_err() {
                     return false;
                 }
                 if end {

@@ -77,10 +77,11 @@ pub(crate) trait Cargo {
     fn answered(&self, _: &Route, _: &Self::Answer, _: Duration) {}
 }
 
-/// Carries a call to its app and the answer back.
+/// Carries a call to its app and the answer back. The call stays where it is, because each level of
+/// async functions would hold a copy of it; its body is taken out of it.
 pub(crate) async fn invoke(
     lane: &Rc<Lane>,
-    call: Call,
+    call: &mut Call,
     outcome: &mut Outcome,
 ) -> Result<Reply, Fault> {
     let deadline = call.deadline;
@@ -92,12 +93,13 @@ pub(crate) async fn invoke(
     }
 }
 
-async fn carry(lane: &Rc<Lane>, mut call: Call, outcome: &mut Outcome) -> Result<Reply, Fault> {
+async fn carry(lane: &Rc<Lane>, call: &mut Call, outcome: &mut Outcome) -> Result<Reply, Fault> {
     let plan = &lane.shared.plan;
     // What belongs to us is not taken from a client (contract `http-api.md` 6, Weakness).
     call.fields.retain(|name, _| !is_ours(name));
     if call.target.app_id == plan.app_id && call.target.namespace == plan.namespace {
-        return to_self(lane, call).await;
+        // Boxed because it is rare, and larger than all that follows.
+        return Box::pin(to_self(lane, call)).await;
     }
     let route = find(lane, &call.target).await?;
     let cargo = Invocation::new(lane, &route, call);
@@ -139,7 +141,7 @@ fn is_label(app_id: &str) -> bool {
 }
 
 /// A call of the app to itself: no look-up, no peer, nothing added.
-async fn to_self(lane: &Rc<Lane>, mut call: Call) -> Result<Reply, Fault> {
+async fn to_self(lane: &Rc<Lane>, call: &mut Call) -> Result<Reply, Fault> {
     let body = std::mem::take(&mut call.body);
     let length = match (&call.grpc, &body) {
         (Some(_), Body::Whole(whole)) => Some(whole.len() as u64),

@@ -13,7 +13,7 @@ mod route;
 mod shutdown;
 mod state;
 
-use std::rc::Rc;
+use std::{mem, rc::Rc};
 
 use outrider_core::path::{BadPath, clean, decode_path};
 use outrider_wire::Fields;
@@ -117,7 +117,7 @@ impl Handler for Api {
             return finish(Answer::empty(200), None);
         }
         match take_apart(req) {
-            Ok(asked) => self.answer(asked).await,
+            Ok(mut asked) => self.answer(&mut asked).await,
             Err(answer) => finish(answer, None),
         }
     }
@@ -134,12 +134,12 @@ impl Api {
         Self { lane }
     }
 
-    async fn answer(&self, mut asked: Asked) -> Response<Option<Record>> {
+    async fn answer(&self, asked: &mut Asked) -> Response<Option<Record>> {
         let api = &self.lane.shared.plan.api;
-        let mut record = Record::new(&self.lane, &asked);
+        let mut record = Record::new(&self.lane, asked);
         let traced = api.tracing && !asked.path.contains("/healthz");
         let mut extra = Fields::default();
-        if traced && let Err(answer) = trace(&self.lane, &mut asked, &mut extra) {
+        if traced && let Err(answer) = trace(&self.lane, asked, &mut extra) {
             return record.sealed(answer);
         }
         if let Some(origins) = &api.origins {
@@ -155,7 +155,7 @@ impl Api {
             origins.answer(fields, asked.req.head.method(), &mut extra);
         }
         if let Some(token) = &api.token
-            && !is_token_exempt(&asked)
+            && !is_token_exempt(asked)
         {
             let shown = asked
                 .req
@@ -176,19 +176,21 @@ impl Api {
         record.sealed(answer)
     }
 
-    async fn route(&self, asked: Asked, record: &mut Record) -> Answer {
+    async fn route(&self, asked: &mut Asked, record: &mut Record) -> Answer {
         let shared = &self.lane.shared;
         let route = Route::of(
             asked.req.head.method(),
             &asked.raw_path,
             &shared.plan.api.routes,
         );
-        record.route(&route, &asked, shared.plan.api.log);
+        record.route(&route, asked, shared.plan.api.log);
         match route {
             Route::Healthz => health::healthz(shared, &asked.query),
             Route::HealthzOutbound => health::outbound(shared),
             Route::Metadata => metadata::read(shared),
-            Route::PutMetadata(key) => metadata::write(shared, key, asked.req.body).await,
+            Route::PutMetadata(key) => {
+                metadata::write(shared, key, mem::take(&mut asked.req.body)).await
+            }
             Route::Shutdown => shutdown::shutdown(shared, &asked.req.head.fields),
             Route::State(store, wish) => state::state(&self.lane, asked, &store, wish).await,
             Route::Invoke => invoke::invoke(&self.lane, asked, record).await,

@@ -199,8 +199,11 @@ async fn exchange<H: Handler>(
         .borrow_mut()
         .begin_body(framing, awaits, body_limit);
     let body = Incoming::body(incoming, framing);
-    let handled = pin!(handler.handle(Request { head, body }));
-    let Some(rsp) = unless_gone(incoming, handled).await else {
+    let rsp = {
+        let handled = pin!(handler.handle(Request { head, body }));
+        unless_gone(incoming, handled).await
+    };
+    let Some(rsp) = rsp else {
         return Next::Cut;
     };
     asked.keep_alive &= !*drain.borrow();

@@ -19,12 +19,13 @@ use crate::{
 pub(super) struct Invocation<'a> {
     lane: &'a Rc<Lane>,
     route: &'a Route,
-    call: Call,
+    call: &'a Call,
     replay: Replay,
 }
 
 impl<'a> Invocation<'a> {
-    pub(super) fn new(lane: &'a Rc<Lane>, route: &'a Route, mut call: Call) -> Self {
+    /// That call, whose body is taken out of it.
+    pub(super) fn new(lane: &'a Rc<Lane>, route: &'a Route, call: &'a mut Call) -> Self {
         let body = std::mem::take(&mut call.body);
         Self {
             lane,
@@ -80,7 +81,7 @@ impl Cargo for Invocation<'_> {
             ("dapr-callee-app-id", target.app_id.as_str()),
         ];
         let out = Outgoing {
-            call: &self.call,
+            call: self.call,
             appended: &appended,
             extra: &extra,
             message_limit: shared.limits.envelope,

@@ -48,9 +48,10 @@ async fn call(
         lane.metrics.error(FAILED_CALL);
         fault.invoke_status(&id, id.split('.').next().unwrap_or_default())
     };
-    let call = to_call(lane, &parts, request, deadline).map_err(|fault| failed(&fault))?;
+    let call = to_call(lane, &parts, request, deadline);
+    let mut call = call.map_err(|fault| failed(&fault))?;
     let context = context(&call.fields);
-    let reply = outbound::invoke(lane, call, &mut Outcome::default()).await;
+    let reply = outbound::invoke(lane, &mut call, &mut Outcome::default()).await;
     let mut reply = reply.map_err(|fault| failed(&fault))?;
     let body = std::mem::take(&mut reply.body);
     let http_status = match reply.status {

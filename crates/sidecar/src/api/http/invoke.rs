@@ -1,7 +1,7 @@
 //! Invocation over HTTP: the three ways of naming the target, and the answer's way back
 //! (contract `http-api.md` 3–9).
 
-use std::{borrow::Cow, rc::Rc, time::Duration};
+use std::{borrow::Cow, mem, rc::Rc, time::Duration};
 
 use outrider_core::{
     path::{InvalidMethod, invoke_path, method_of_invoke_path, method_of_path},
@@ -27,8 +27,8 @@ const WHOLE_LIMIT: usize = 1024 * 1024;
 const NO_TARGET: &str = "failed getting app id either from the URL path or the header dapr-app-id";
 
 /// Answers a request that may be a call.
-pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -> Answer {
-    let (shown, call) = match read(lane, asked) {
+pub(super) async fn invoke(lane: &Rc<Lane>, asked: &mut Asked, record: &mut Record) -> Answer {
+    let (shown, mut call) = match read(lane, asked) {
         Ok(read) => read,
         Err((shown, fault)) => return refuse(&fault, &shown, None),
     };
@@ -39,7 +39,7 @@ pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -
     let events = call.wants_events();
     let app_id = call.target.app_id.clone();
     let mut outcome = Outcome::default();
-    match outbound::invoke(lane, call, &mut outcome).await {
+    match outbound::invoke(lane, &mut call, &mut outcome).await {
         Ok(reply) => {
             let of_grpc_app = matches!(reply.status, Status::Grpc(_));
             let mut reply = as_http(reply);
@@ -68,8 +68,8 @@ pub(super) async fn invoke(lane: &Rc<Lane>, asked: Asked, record: &mut Record) -
     }
 }
 
-/// Reads the call out of the request. An error comes with the target as far as it is known.
-fn read(lane: &Lane, asked: Asked) -> Result<(String, Call), (String, Fault)> {
+/// Takes the call out of the request. An error comes with the target as far as it is known.
+fn read(lane: &Lane, asked: &mut Asked) -> Result<(String, Call), (String, Fault)> {
     let (found, method) = match find_target(&asked.req.head.fields, &asked.path) {
         Some((found, method)) => (found, method),
         None => return Err((String::new(), Fault::new(Kind::NoTarget, NO_TARGET))),
@@ -97,7 +97,7 @@ fn read(lane: &Lane, asked: Asked) -> Result<(String, Call), (String, Fault)> {
         return Err((shown, Fault::new(Kind::InvalidVerb, "invalid HTTP verb")));
     }
     let unsized_body = asked.req.head.framing == Framing::Chunked;
-    let mut fields = asked.req.head.fields;
+    let mut fields = mem::take(&mut asked.req.head.fields);
     if by_header {
         fields.remove("dapr-app-id");
     }
@@ -105,9 +105,9 @@ fn read(lane: &Lane, asked: Asked) -> Result<(String, Call), (String, Fault)> {
         target,
         method,
         verb: verb.number(),
-        query: asked.query,
+        query: mem::take(&mut asked.query),
         fields,
-        body: asked.req.body,
+        body: mem::take(&mut asked.req.body),
         unsized_body,
         grpc: None,
         deadline: None,

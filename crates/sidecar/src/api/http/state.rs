@@ -8,7 +8,7 @@ mod go_print;
 mod query;
 mod transaction;
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 use outrider_state::{Delete, Get, Metadata, Operation, Options};
@@ -47,7 +47,7 @@ impl From<Fault> for Refused {
 }
 
 /// Answers a request about the store of that name.
-pub(super) async fn state(lane: &Lane, asked: Asked, store: &str, wish: Wish) -> Answer {
+pub(super) async fn state(lane: &Lane, asked: &mut Asked, store: &str, wish: Wish) -> Answer {
     let own_id = (wish != Wish::Query).then(|| lane.shared.plan.app_id.as_str());
     let answered = match State::open(lane, store) {
         Ok(state) => answer(&state, asked, wish).await,
@@ -60,10 +60,11 @@ pub(super) async fn state(lane: &Lane, asked: Asked, store: &str, wish: Wish) ->
     })
 }
 
-async fn answer(state: &State<'_>, asked: Asked, wish: Wish) -> Result<Answer, Refused> {
+async fn answer(state: &State<'_>, asked: &mut Asked, wish: Wish) -> Result<Answer, Refused> {
     let Asked { req, query, .. } = asked;
-    let metadata = query::metadata(&query);
-    let consistency = || query::first(&query, "consistency").unwrap_or_default();
+    let body = mem::take(&mut req.body);
+    let metadata = query::metadata(query);
+    let consistency = || query::first(query, "consistency").unwrap_or_default();
     match wish {
         Wish::Get(key) => {
             let get = Get {
@@ -80,18 +81,18 @@ async fn answer(state: &State<'_>, asked: Asked, wish: Wish) -> Result<Answer, R
                 etag: Some(etag).filter(|etag| !etag.is_empty()),
                 metadata,
                 options: Options {
-                    concurrency: query::first(&query, "concurrency").unwrap_or_default(),
+                    concurrency: query::first(query, "concurrency").unwrap_or_default(),
                     consistency: consistency(),
                 },
             };
             state.delete(delete).await?;
         }
-        Wish::Save => save(state, req.body, &metadata).await?,
-        Wish::Bulk => return bulk(state, req.body, metadata).await,
-        Wish::Transaction => transact(state, req.body, &metadata).await?,
+        Wish::Save => save(state, body, &metadata).await?,
+        Wish::Bulk => return bulk(state, body, metadata).await,
+        Wish::Transaction => transact(state, body, &metadata).await?,
         Wish::Query => {
             let before = "failed to read request body: ";
-            let body = collect(state, req.body, Kind::BodyUnread, before).await?;
+            let body = collect(state, body, Kind::BodyUnread, before).await?;
             return Err(state.query(&body).into());
         }
     }

@@ -11,6 +11,7 @@ use outrider_config::{
 use outrider_telemetry::metrics::names::{LATENCY_BOUNDS_MS, latency_bounds};
 
 use crate::{
+    api::http::missing::FAMILIES,
     api::{cors::Origins, grpc::rules::Rules},
     control::registry::bracketed,
     metrics,
@@ -152,6 +153,9 @@ fn api(settings: &Settings) -> Api {
             shutdown: is_served(settings, "shutdown", "v1.0/shutdown"),
             state: is_served(settings, "state", "v1.0/state"),
             query: is_served(settings, "state", "v1.0-alpha1/state"),
+            missing: FAMILIES
+                .each_ref()
+                .map(|family| is_served(settings, family.group, family.route)),
         },
         grpc_rules: Rules::new(&api.allowed, &api.denied),
     }
@@ -168,10 +172,11 @@ fn tracing_is_on(settings: &Settings) -> bool {
 /// The rules for HTTP: what is denied is not served; if anything is allowed, only that is
 /// (contract `http-api.md` 13).
 fn is_served(settings: &Settings, group: &str, route: &str) -> bool {
-    let version = if route.starts_with("v1.0-alpha1/") {
-        "v1alpha1"
-    } else {
-        "v1"
+    let version = match route.split('/').next() {
+        Some("v1.0-alpha1") => "v1alpha1",
+        Some("v1.0-alpha2") => "v1alpha2",
+        Some("v1.0-beta1") => "v1beta1",
+        _ => "v1",
     };
     let matches = |rule: &outrider_config::configuration::ApiRule| {
         let grouped = rule.version == version && rule.name == group;

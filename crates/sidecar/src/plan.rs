@@ -8,6 +8,7 @@ use outrider_core::ids::{AppId, Namespace};
 use outrider_lookup::resolvers;
 
 use crate::{
+    api::http::missing::FAMILIES,
     api::{cors::Origins, grpc},
     metrics,
 };
@@ -213,6 +214,8 @@ pub struct Routes {
     pub state: bool,
     /// `/v1.0-alpha1/state`.
     pub query: bool,
+    /// Those of building blocks that are not there, in their order.
+    pub(crate) missing: [bool; FAMILIES.len()],
 }
 
 /// Resources from files.

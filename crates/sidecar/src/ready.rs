@@ -13,15 +13,18 @@ pub(crate) enum Part {
     GrpcInternal,
     /// The whole start, the app's port included.
     Runtime,
+    /// The identity. It is the first to go, as soon as the end has begun.
+    Security,
     /// Outbound calls work; not part of `/v1.0/healthz`.
     Outbound,
 }
 
-const NAMES: [(Part, &str); 4] = [
+const NAMES: [(Part, &str); 5] = [
     (Part::Runtime, "runtime"),
     (Part::GrpcApi, "grpc-api-server"),
     (Part::GrpcInternal, "grpc-internal-server"),
     (Part::Metrics, "metrics-exporter"),
+    (Part::Security, "security-provider"),
 ];
 
 /// The parts that are up.
@@ -65,6 +68,7 @@ mod tests {
     fn missing_parts_are_named() {
         let ready = Ready::default();
         ready.set(Part::Metrics);
+        ready.set(Part::Security);
         ready.set(Part::GrpcApi);
         assert_eq!(ready.missing(), ["runtime", "grpc-internal-server"]);
         ready.set(Part::Runtime);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use outrider_testkit::{Mesh, RawClient, RawResponse, Script};
 use serde_json::{Value, json};
 
-use crate::support::{BIN, ConfigFile, NO_TARGET, assert_error, eventually, mesh, sidecar};
+use crate::support::{BIN, ConfigFile, NO_TARGET, assert_error, eventually, mesh, sidecar, taken};
 
 fn parsed(rsp: &RawResponse) -> Value {
     assert_eq!(rsp.status(), 200);
@@ -406,4 +406,28 @@ async fn a_forced_shutdown_waits_for_nothing() {
         let text = "Force shutdown requested, exiting immediately without graceful shutdown";
         mesh.callee.wait_line(text).await.unwrap();
     }
+}
+
+/// Otherwise a client that sets a target for all its requests would take what an app says to it for
+/// an answer of ours.
+#[tokio::test]
+async fn building_blocks_that_are_not_there_are_not_taken_for_calls() {
+    let mesh = mesh().await;
+    let text = r#"{"errorCode":"ERR_API_UNIMPLEMENTED","message":"this API is currently not implemented"}"#;
+    let to = [("dapr-app-id", mesh.callee.app_id())];
+    for fields in [&to[..], &[]] {
+        for (method, path) in [
+            ("POST", "/v1.0/publish/pubsub/topic"),
+            ("PUT", "/v1.0/bindings/queue"),
+            ("GET", "/v1.0/secrets/store/key"),
+            ("PUT", "/v1.0/actors/cart/1/method/add"),
+            ("POST", "/v1.0/workflows/dapr/w/start"),
+        ] {
+            let rsp = mesh.caller.call(method, path, fields, b"x").await.unwrap();
+            assert_eq!((rsp.status(), &*rsp.text()), (501, text), "{method} {path}");
+        }
+    }
+    let rsp = mesh.caller.call("GET", "/v1.0/publish/a/b", &to, b"");
+    assert_eq!(rsp.await.unwrap().status(), 200);
+    assert_eq!(taken(&mesh.callee_app).await.target(), "/v1.0/publish/a/b");
 }

@@ -1,12 +1,13 @@
 //! Answers of apps that are none, or odd ones, as callers hear of them (contract `grpc-api.md` 4.5, 5,
 //! 9.7).
 
+use h2::Reason;
 use outrider_testkit::grpc::bin_values;
 use outrider_testkit::{GrpcApp, GrpcScript, Sidecar};
 
 use crate::grpc_support::{
-    GrpcMesh, METHOD, OK, PLAIN, UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, echo_any, invoke_request,
-    invoke_service,
+    CANCELED, GrpcMesh, INTERNAL, METHOD, OK, PLAIN, UNAVAILABLE, UNIMPLEMENTED, UNKNOWN, echo_any,
+    invoke_request, invoke_service,
 };
 use crate::support::invoke;
 
@@ -128,5 +129,52 @@ async fn an_answer_with_as_many_fields_as_there_can_be_is_an_answer() {
         let answer = client.unary(METHOD, &metadata, "x").await.unwrap();
         assert_eq!(answer.status(), (OK, ""), "{way}");
         assert!(answer.headers.len() >= fields.len(), "{way}");
+    }
+}
+
+/// Part of a message, and then the end: what the app says of it counts, or what happened to it.
+#[tokio::test]
+async fn an_app_that_breaks_off_inside_a_message_is_told_by_its_own_word() {
+    let mesh = GrpcMesh::echo().await;
+    let part = || GrpcScript::new().message("m").data(&b"\0\0\0\0\x05abc"[..]);
+    for (case, script, code) in [
+        ("a status", part().status(8, "app says"), 8),
+        ("none", part().ok(), INTERNAL),
+        ("cut", part().cut(), UNAVAILABLE),
+        ("reset", part().reset(Reason::CANCEL), CANCELED),
+    ] {
+        for (way, client) in mesh.ways() {
+            mesh.app.answer_once(script.clone());
+            let answer = client.unary(METHOD, &mesh.to(), "x").await.unwrap();
+            assert_eq!(answer.code, Some(code), "{way} {case}: {answer:?}");
+            mesh.app.answer_once(script.clone());
+            let answer = invoke_service(client, &invoke_request(mesh.id(), "x", b""), PLAIN).await;
+            assert_eq!(answer.code, Some(code), "{way} {case}: {answer:?}");
+        }
+    }
+}
+
+/// Some servers end an answer that has no message with an empty frame of data.
+#[tokio::test]
+async fn a_status_in_the_head_counts_if_there_is_no_other() {
+    let mesh = GrpcMesh::echo().await;
+    let fields = [("grpc-status", "5"), ("grpc-message", "gone")];
+    for (case, script, status) in [
+        (
+            "alone",
+            GrpcScript::new().initial(&fields).end(),
+            (5, "gone"),
+        ),
+        (
+            "and another",
+            GrpcScript::new().initial(&fields).message("").ok(),
+            (0, ""),
+        ),
+    ] {
+        for (way, client) in mesh.ways() {
+            mesh.app.answer_once(script.clone());
+            let answer = invoke_service(client, &invoke_request(mesh.id(), "x", b""), PLAIN).await;
+            assert_eq!(answer.status(), status, "{way} {case}");
+        }
     }
 }

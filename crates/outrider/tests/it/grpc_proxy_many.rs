@@ -272,3 +272,20 @@ async fn streams_beyond_what_the_app_allows_open_more_connections() {
         mesh.app.clear();
     }
 }
+
+/// Another connection would have no place to give either.
+#[tokio::test]
+async fn an_app_that_takes_no_call_for_now_is_not_dialled_for_each() {
+    let app = GrpcApp::builder().max_concurrent_streams(0);
+    let app = app.start(|_| GrpcScript::reply("m")).await.unwrap();
+    let mesh = GrpcMesh::around(app).await;
+    for (way, client) in mesh.ways() {
+        for _ in 0..4 {
+            let metadata = mesh.to_with(&[("grpc-timeout", "50m")]);
+            let answer = client.unary(METHOD, &metadata, "x").await.unwrap();
+            assert_eq!(answer.code, Some(4), "{way}: {answer:?}");
+        }
+    }
+    // The first one only looked whether the port answers.
+    assert!(mesh.app.connections() <= 2);
+}

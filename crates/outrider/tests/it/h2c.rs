@@ -1,5 +1,7 @@
 //! HTTP/2 without TLS on the API port (contract `http-api.md` 1).
 
+use std::future::poll_fn;
+
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::{Reason, RecvStream};
@@ -256,4 +258,50 @@ async fn the_token_is_demanded_here_too() {
     assert_eq!(rsp.status(), 401);
     let req = request("GET", &mesh.target("x")).header("dapr-api-token", "secret");
     assert_eq!(send(&mut h2, req, None).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_client_that_waits_to_be_asked_for_its_body_is_asked() {
+    let mesh = mesh().await;
+    for caller in [&mesh.caller, &mesh.callee] {
+        let mut h2 = connect(caller.ports().http).await;
+        let req = request("POST", &mesh.target("x")).header("expect", "100-continue");
+        let (mut response, mut stream) = h2.send_request(req.body(()).unwrap(), false).unwrap();
+        let asked = poll_fn(|cx| response.poll_informational(cx)).await;
+        assert_eq!(asked.unwrap().unwrap().status(), 100);
+        stream.send_data(Bytes::from_static(b"body"), true).unwrap();
+        let rsp = response.await.unwrap();
+        assert_eq!(rsp.status(), 200);
+        assert_eq!(read(rsp.into_body()).await.unwrap(), b"body");
+        let seen = taken(&mesh.callee_app).await;
+        assert!(seen.headers.all("expect").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn crumbs_of_cookies_are_one_field() {
+    let mesh = mesh().await;
+    let mut h2 = connect(mesh.caller.ports().http).await;
+    let req = request("GET", &mesh.target("x"))
+        .header("cookie", "a=b")
+        .header("cookie", "c=d");
+    assert_eq!(send(&mut h2, req, None).await.status(), 200);
+    let seen = taken(&mesh.callee_app).await;
+    assert_eq!(seen.headers.all("cookie"), ["a=b; c=d"]);
+}
+
+#[tokio::test]
+async fn an_app_that_switches_protocols_spoils_no_connection() {
+    let mesh = mesh().await;
+    let mut h2 = connect(mesh.caller.ports().http).await;
+    mesh.callee_app.answer_once(
+        Script::new()
+            .send("HTTP/1.1 101 Switching Protocols\r\n\r\n")
+            .close(),
+    );
+    let rsp = send(&mut h2, request("GET", &mesh.target("x")), None).await;
+    assert_eq!(rsp.status(), 200);
+    assert_eq!(read(rsp.into_body()).await.unwrap(), b"");
+    let rsp = send(&mut h2, request("GET", &mesh.target("x")), None).await;
+    assert_eq!(rsp.status(), 200);
 }

@@ -144,4 +144,13 @@ async fn an_absolute_request_target_is_read_for_its_path() {
     let rsp = mesh.caller.call("GET", &target, &[], b"").await.unwrap();
     assert_eq!(rsp.status(), 200, "{}", rsp.text());
     assert_eq!(taken(&mesh.callee_app).await.target(), "/x?y");
+    // What stands in the query is no path.
+    let to = [("dapr-app-id", mesh.callee.app_id())];
+    for query in ["x=1", "x=/v1.0/metadata", "x=/v1.0/healthz"] {
+        let target = format!("http://elsewhere.example:1?{query}");
+        let rsp = mesh.caller.call("GET", &target, &to, b"").await.unwrap();
+        assert_eq!(rsp.status(), 200, "{}", rsp.text());
+        let seen = taken(&mesh.callee_app).await;
+        assert_eq!(seen.target(), format!("/?{query}"));
+    }
 }

@@ -142,6 +142,12 @@ async fn the_end_can_be_put_off() {
     let text = "Blocking graceful shutdown for 1s or until app reports unhealthy...";
     mesh.callee.wait_line(text).await.unwrap();
     assert_eq!(mesh.call("GET", "x", &[], b"").await.unwrap().status(), 200);
+    let health = mesh.callee.call("GET", "/v1.0/healthz", &[], b"").await;
+    let health = health.unwrap();
+    let text = r#"{"errorCode":"ERR_HEALTH_NOT_READY","message":"dapr is not ready: [security-provider]"}"#;
+    assert_eq!((health.status(), &*health.text()), (500, text));
+    let outbound = mesh.callee.call("GET", "/v1.0/healthz/outbound", &[], b"");
+    assert_eq!(outbound.await.unwrap().status(), 204);
     assert_eq!(mesh.callee.wait_exit().await.unwrap(), 0);
     assert!(started.elapsed() >= Duration::from_secs(1));
     let text = "Block shutdown period expired, entering shutdown...";

@@ -7,6 +7,7 @@ mod connection;
 mod health;
 mod invoke;
 mod metadata;
+pub(crate) mod missing;
 pub(crate) mod public;
 mod record;
 mod route;
@@ -194,6 +195,7 @@ impl Api {
             Route::Shutdown => shutdown::shutdown(shared, &asked.req.head.fields),
             Route::State(store, wish) => state::state(&self.lane, asked, &store, wish).await,
             Route::Invoke => invoke::invoke(&self.lane, asked, record).await,
+            Route::Missing => missing::answer(),
             Route::WrongMethod(allowed) => Answer::wrong_method(allowed),
             Route::Nothing => Answer::text(404, "404 page not found"),
         }
@@ -217,7 +219,7 @@ pub(crate) fn take_apart(req: Request) -> Result<Asked, Answer> {
     // An absolute form names us, whatever host it gives; an authority (CONNECT) has no path.
     let origin = match target.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
-            &rest[rest.find('/').unwrap_or(rest.len())..]
+            &rest[rest.find(['/', '?']).unwrap_or(rest.len())..]
         }
         _ if !target.starts_with('/') => "",
         _ => target,

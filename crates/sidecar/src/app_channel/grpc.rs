@@ -20,7 +20,7 @@ use crate::{
         client::{USER_AGENT, tell_deadline},
         end::{AppEnd, End},
         failure,
-        message::Messages,
+        message::{MessageError, Messages},
         pool::Group,
         raw::{self, BodySource, Sending},
     },
@@ -232,7 +232,7 @@ async fn read(response: Response<RecvStream>, mut sending: Sending, limit: usize
         return Box::pin(failure::told(status, recv)).await.into();
     }
     // An answer that consists of trailers only has the status in its head.
-    if recv.is_end_stream() || head.headers.contains_key("grpc-status") {
+    if recv.is_end_stream() {
         return Answered {
             status: failure::no_status(&head.headers),
             trailers: head.headers,
@@ -244,7 +244,7 @@ async fn read(response: Response<RecvStream>, mut sending: Sending, limit: usize
         ..Answered::default()
     };
     let mut messages = Messages::new(recv, limit);
-    let mut count = 0;
+    let (mut count, mut cut) = (0, false);
     let ended = poll_fn(|cx| {
         sending.poll_progress(cx);
         loop {
@@ -252,6 +252,11 @@ async fn read(response: Response<RecvStream>, mut sending: Sending, limit: usize
                 Some(Ok(message)) => {
                     count += 1;
                     answered.message = message;
+                }
+                // The trailers may say why.
+                Some(Err(MessageError::Cut)) => {
+                    cut = true;
+                    return Poll::Ready(Ok(()));
                 }
                 Some(Err(error)) => return Poll::Ready(Err(failure::message_status(&error))),
                 None => return Poll::Ready(Ok(())),
@@ -266,11 +271,17 @@ async fn read(response: Response<RecvStream>, mut sending: Sending, limit: usize
         }
     };
     match trailers {
-        Ok(Some(trailers)) => {
+        Ok(Some(trailers)) if !cut || failure::is_failure(&trailers) => {
             answered.status = failure::no_status(&trailers);
             answered.trailers = trailers;
         }
-        Ok(None) => answered.status = failure::no_trailers(),
+        Ok(_) if cut => answered.status = failure::message_status(&MessageError::Cut),
+        // Some end with a frame of data that is empty.
+        Ok(_) if count == 0 && answered.headers.contains_key("grpc-status") => {
+            answered.trailers = std::mem::take(&mut answered.headers);
+            answered.status = failure::no_status(&answered.trailers);
+        }
+        Ok(_) => answered.status = failure::no_trailers(),
         Err(error) => answered.status = failure::status(&error),
     }
     if answered.status.is_ok() && count != 1 {

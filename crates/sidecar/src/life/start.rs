@@ -239,7 +239,12 @@ pub(super) fn serve(shared: &Arc<Shared>, bound: Bound) -> std::io::Result<Servi
     let lanes = lanes.map(|(number, doors)| lanes::start(number, Arc::clone(shared), doors));
     let lanes = lanes.collect::<std::io::Result<Vec<_>>>()?;
     tell_ports(shared, bound.internal_port);
-    for part in [Part::GrpcApi, Part::GrpcInternal, Part::Outbound] {
+    for part in [
+        Part::Security,
+        Part::GrpcApi,
+        Part::GrpcInternal,
+        Part::Outbound,
+    ] {
         shared.ready.set(part);
     }
     Ok(Serving {

@@ -98,6 +98,8 @@ async fn hold(shared: &Shared, block: Duration, reasons: &mut Reasons) -> Option
         target: scope::RUNTIME,
         "Blocking graceful shutdown for {shown} or until app reports unhealthy..."
     );
+    // Probes are to see that no new work should come (contract `http-api.md` 11).
+    shared.ready.unset(Part::Security);
     tokio::select! {
         () = tokio::time::sleep(block) => {
             tracing::info!(target: scope::RUNTIME, "Block shutdown period expired, entering shutdown...");

@@ -201,6 +201,11 @@ impl Link {
         !self.closed.get() && self.streams.get() < max - max / 5
     }
 
+    /// The far end allows no stream for now: another connection would have none to give either.
+    pub(super) fn is_shut(&self) -> bool {
+        self.send.current_max_send_streams() == 0
+    }
+
     /// As many streams are open as the far end allows: another one would wait.
     pub(super) fn is_full(&self) -> bool {
         self.streams.get() >= self.send.current_max_send_streams()

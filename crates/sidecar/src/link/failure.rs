@@ -122,6 +122,11 @@ pub(crate) fn code_in(headers: &HeaderMap) -> Option<i32> {
     text.parse().ok()
 }
 
+/// Whether trailers tell of a failure that can be read.
+pub(crate) fn is_failure(trailers: &HeaderMap) -> bool {
+    code_in(trailers).is_some_and(|code| code != Code::Ok.number())
+}
+
 /// The status in headers or trailers, details included; nothing if there is none.
 pub(crate) fn status_in(headers: &HeaderMap) -> Option<GrpcStatus> {
     headers.get("grpc-status")?;
@@ -247,6 +252,8 @@ fn reset_code(reason: Option<Reason>) -> Code {
         Some(Reason::CANCEL) => Code::Canceled,
         Some(Reason::ENHANCE_YOUR_CALM | Reason::FLOW_CONTROL_ERROR) => Code::ResourceExhausted,
         Some(Reason::INADEQUATE_SECURITY) => Code::PermissionDenied,
+        // Beyond what RFC 9113 names.
+        Some(reason) if u32::from(reason) > u32::from(Reason::HTTP_1_1_REQUIRED) => Code::Unknown,
         _ => Code::Internal,
     }
 }

@@ -76,12 +76,10 @@ impl Group {
                 let links = self.links.borrow();
                 let open = links.iter().filter(|link| !link.is_closed());
                 let emptiest = open.min_by_key(|link| link.streams()).map(Rc::clone);
-                if links.len() >= LINKS_LIMIT
-                    && let Some(link) = emptiest
-                {
-                    return Ok(link);
+                match emptiest {
+                    Some(link) if links.len() >= LINKS_LIMIT || link.is_shut() => return Ok(link),
+                    emptiest => emptiest,
                 }
-                emptiest
             };
             let attempt = self.attempt(end);
             let opened = match &emptiest {

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::call::{Body, BodyError, grpc::GrpcStatus};
 
-pub(crate) use body::RawBody;
+pub(crate) use body::{RawBody, RawError};
 
 /// A stream under way.
 pub(crate) struct RawCall {

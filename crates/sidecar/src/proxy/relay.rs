@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     mem,
-    task::Poll,
+    task::{Poll, ready},
 };
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use crate::{
     link::{
         client::{FAULT_TRAILER, say_unreached},
         failure,
-        raw::{RawBody, Sending},
+        raw::{RawBody, RawError, Sending},
         upload::wait_beside,
     },
 };
@@ -128,6 +128,13 @@ impl<'a> Relay<'a> {
             }
             match body.poll_raw(cx) {
                 Poll::Ready(Some(Ok(data))) => return Poll::Ready(Next::Data(data)),
+                // The app, or its sidecar, may say why it broke off.
+                Poll::Ready(Some(Err(RawError::Cut))) => match ready!(body.poll_trailers(cx)) {
+                    Ok(Some(trailers)) if failure::is_failure(&trailers) => {
+                        return Poll::Ready(Next::Trailers(trailers));
+                    }
+                    _ => return Poll::Ready(Next::Failed(RawError::Cut.status())),
+                },
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Next::Failed(error.status())),
                 Poll::Ready(None) => match body.poll_trailers(cx) {
                     Poll::Ready(Ok(Some(trailers))) => {

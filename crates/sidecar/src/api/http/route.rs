@@ -2,7 +2,7 @@
 
 use outrider_core::path::{clean, query_unescape_or_keep};
 
-use super::state::Wish;
+use super::{missing::is_missing, state::Wish};
 use crate::plan::Routes;
 
 /// The routes of the API port.
@@ -16,6 +16,8 @@ pub(crate) enum Route {
     Shutdown,
     /// With the name of the store, unescaped.
     State(String, Wish),
+    /// A building block that is not there.
+    Missing,
     /// The invoke URL, and everything that matches nothing else.
     Invoke,
     /// A known path under another method than these, where nothing is invoked.
@@ -47,6 +49,7 @@ impl Route {
         };
         match known {
             Some(Ok(route)) => route,
+            _ if is_missing(method, path, &routes.missing) => Self::Missing,
             _ if routes.invoke => Self::Invoke,
             // As the reference has it, only methods of HTTP are told what is allowed.
             Some(Err(_)) if !is_standard(method) => Self::WrongMethod(&[]),
@@ -69,6 +72,7 @@ impl Route {
             Self::State(_, Wish::Bulk) => "GetBulkState",
             Self::State(_, Wish::Transaction) => "ExecuteStateTransaction",
             Self::State(_, Wish::Query) => "QueryStateAlpha1",
+            Self::Missing => "Unimplemented",
             Self::Invoke | Self::WrongMethod(_) | Self::Nothing => "InvokeService",
         }
     }
@@ -161,6 +165,7 @@ fn unescaped(segment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::http::missing::FAMILIES;
 
     const ALL: Routes = Routes {
         invoke: true,
@@ -168,6 +173,7 @@ mod tests {
         shutdown: true,
         state: true,
         query: true,
+        missing: [true; FAMILIES.len()],
     };
 
     #[test]
@@ -190,6 +196,8 @@ mod tests {
             ("GET", "/x", Route::Invoke),
             ("GET", "/v1.0/invoke/../healthz", Route::Healthz),
             ("GET", "/v1.0%2Fhealthz", Route::Invoke),
+            ("POST", "/v1.0/publish/p/t/", Route::Missing),
+            ("GET", "/v1.0/publish/p/t", Route::Invoke),
         ] {
             assert_eq!(Route::of(method, path, &ALL), route, "{method} {path}");
         }

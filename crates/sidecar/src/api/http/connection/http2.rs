@@ -63,12 +63,12 @@ pub(super) async fn serve(api: Api, stream: Stream, early: Vec<u8>, upgraded: Op
 /// One request.
 async fn handle(api: Rc<Api>, req: Http2Request<RecvStream>, mut respond: SendResponse<Bytes>) {
     let (parts, recv) = req.into_parts();
-    let mut fields = Fields::with_capacity(512, parts.headers.len() + 8);
-    for (name, value) in &parts.headers {
-        // What belongs to the connection does not travel, as in HTTP/1.1.
-        if !matches!(name.as_str(), "host" | "trailer" | "transfer-encoding") {
-            fields.push_canonical(name.as_str().as_bytes(), value.as_bytes());
-        }
+    let fields = fields(&parts.headers);
+    if parts.headers.get(header::EXPECT) == Some(&CONTINUE) && !recv.is_end_stream() {
+        let mut go_on = http::Response::new(());
+        *go_on.status_mut() = StatusCode::CONTINUE;
+        // Failing means that the client has gone.
+        let _ = respond.send_informational(go_on);
     }
     let length = fields
         .get("content-length")
@@ -106,6 +106,27 @@ async fn handle(api: Rc<Api>, req: Http2Request<RecvStream>, mut respond: SendRe
     }
 }
 
+const CONTINUE: HeaderValue = HeaderValue::from_static("100-continue");
+
+/// The fields that travel: what belongs to the connection does not, as in HTTP/1.1. Cookies may come
+/// in crumbs, which are one field to who knows HTTP/1.1 (RFC 9113 8.2.3).
+fn fields(headers: &http::HeaderMap) -> Fields {
+    let mut fields = Fields::with_capacity(512, headers.len() + 8);
+    let mut cookies = Vec::new();
+    for (name, value) in headers {
+        match name.as_str() {
+            "host" | "trailer" | "transfer-encoding" => {}
+            "expect" if value == CONTINUE => {}
+            "cookie" => cookies.push(value.as_bytes()),
+            name => fields.push_canonical(name.as_bytes(), value.as_bytes()),
+        }
+    }
+    if !cookies.is_empty() {
+        fields.push(b"Cookie", &cookies.join(&b"; "[..]));
+    }
+    fields
+}
+
 async fn answer<R>(
     api: &Api,
     respond: &mut SendResponse<Bytes>,
@@ -120,6 +141,8 @@ async fn answer<R>(
         ..
     } = rsp;
     let mut sent = Sent::default();
+    // HTTP/2 has no such thing, and as an answer it would end the connection (RFC 9113 8.6).
+    let status = if status == 101 { 200 } else { status };
     let mut head = http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in fields.iter() {

@@ -67,10 +67,12 @@ fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 19 {
         return None;
     }
-    value.iter().try_fold(0u64, |sum, byte| match byte {
+    let length = value.iter().try_fold(0u64, |sum, byte| match byte {
         b'0'..=b'9' => Some(sum * 10 + u64::from(byte - b'0')),
         _ => None,
-    })
+    });
+    // As the reference counts: with a sign.
+    length.filter(|length| i64::try_from(*length).is_ok())
 }
 
 /// The comma-separated words of a list-valued field, trimmed, empty ones left out.

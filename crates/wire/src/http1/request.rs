@@ -338,6 +338,7 @@ mod tests {
         for lengths in [
             "Content-Length: 3\r\nContent-Length: 4",
             "Content-Length: +3",
+            "Content-Length: 9223372036854775808",
             "Content-Length: 3, 3",
             "Content-Length: ",
         ] {

@@ -10,4 +10,5 @@ pub(crate) mod keepalive;
 pub(crate) mod message;
 pub(crate) mod pool;
 pub(crate) mod raw;
+pub(crate) mod seldom;
 pub(crate) mod upload;

@@ -25,6 +25,7 @@ use super::{
     io::Gathered,
     keepalive::{DEAD, IDLE, Keepalive},
     pool::Group,
+    seldom::Seldom,
 };
 
 /// Window for the whole connection: the largest there is, because `h2` also bounds small frames by
@@ -267,6 +268,7 @@ struct Driven {
 impl Driven {
     /// Drives the connection until it ends, then takes it out of its group.
     async fn drive(mut self, mut connection: Connection<Gathered, Bytes>) {
+        let mut seldom = Seldom::new();
         let ended = poll_fn(|cx| {
             if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
                 return Poll::Ready(result.map_err(|error| error.to_string()));
@@ -274,8 +276,11 @@ impl Driven {
             if let Poll::Ready(Err(error)) = self.gathered.poll_flush_now(cx) {
                 return Poll::Ready(Err(error.to_string()));
             }
+            let Some(mut rung) = seldom.rung(cx) else {
+                return Poll::Pending;
+            };
             let idle = self.link.streams() == 0 && !(self.end.keeps_one() && self.group.len() == 1);
-            match self.keepalive.poll(cx, idle) {
+            match self.keepalive.poll(&mut rung, idle) {
                 Poll::Ready(why) => Poll::Ready(Err(why.to_owned())),
                 // A ping just queued leaves with the next flush.
                 Poll::Pending => Poll::Pending,

@@ -23,6 +23,7 @@ use crate::link::{
     connection::{CONNECTION_WINDOW, MAX_FRAME, RESET_KEPT, RESET_STREAMS},
     io::Gathered,
     keepalive::{IDLE, Keepalive},
+    seldom::Seldom,
 };
 
 /// Calls under way on one connection from a peer, which opens another one well before this.
@@ -100,8 +101,13 @@ pub(crate) async fn serve_http2(
     });
     let open = Rc::<Cell<usize>>::default();
     let mut drained: Option<Pin<Box<Sleep>>> = None;
+    let mut seldom = Seldom::new();
     let ended = poll_fn(|cx| {
-        if drained.is_none() && draining.as_mut().poll(cx).is_ready() {
+        let mut rung = seldom.rung(cx);
+        if let Some(cx) = &mut rung
+            && drained.is_none()
+            && draining.as_mut().poll(cx).is_ready()
+        {
             drained = Some(Box::pin(tokio::time::sleep(GOAWAY_TIMEOUT)));
             connection.graceful_shutdown();
         }
@@ -133,7 +139,10 @@ pub(crate) async fn serve_http2(
                 .reset(tokio::time::Instant::now() + GOAWAY_TIMEOUT);
             cx.waker().wake_by_ref();
         }
-        match keepalive.poll(cx, open.get() == 0) {
+        let Some(rung) = &mut rung else {
+            return Poll::Pending;
+        };
+        match keepalive.poll(rung, open.get() == 0) {
             Poll::Ready(IDLE) if drained.is_none() => {
                 drained = Some(Box::pin(tokio::time::sleep(GOAWAY_TIMEOUT)));
                 connection.graceful_shutdown();

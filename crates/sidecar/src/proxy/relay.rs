@@ -73,8 +73,11 @@ impl<'a> Relay<'a> {
         mut sending: Sending,
     ) -> Result<i32, GrpcStatus> {
         let (mut head, recv) = response.into_parts();
-        // A word between sidecars, which is nothing to the caller, and which no app may say.
-        head.headers.remove(&FAULT_TRAILER);
+        // A word between sidecars, which is nothing to the caller, and which no app may say. Among so
+        // few fields it is found sooner by looking at each.
+        if head.headers.keys().any(|name| *name == FAULT_TRAILER) {
+            head.headers.remove(&FAULT_TRAILER);
+        }
         if let Some(status) = failure::not_grpc(&head) {
             return Err(Box::pin(failure::told(status, recv)).await);
         }

@@ -49,9 +49,9 @@ static CALLER: HeaderName = HeaderName::from_static("dapr-caller-app-id");
 static TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
 
 /// What is not passed on: what concerns the connection it came by, or only an answer may have, or was
-/// for us; of a client also who it says it is (contract `grpc-api.md` 9.2, Weakness). What each
-/// request has of its own is put over what came.
-static DROPPED: [HeaderName; 7] = [
+/// for us; of a client also who it says it is (contract `grpc-api.md` 9.2, Weakness); where we are who
+/// asks for it, the token. What each request has of its own is put over what came.
+static DROPPED: [HeaderName; 8] = [
     header::HOST,
     HeaderName::from_static("grpc-status"),
     HeaderName::from_static("grpc-message"),
@@ -59,21 +59,36 @@ static DROPPED: [HeaderName; 7] = [
     HeaderName::from_static("dapr-caller-app-id"),
     HeaderName::from_static("dapr-caller-namespace"),
     HeaderName::from_static("destination-app-id"),
+    HeaderName::from_static("dapr-api-token"),
 ];
 
-/// So many of them are dropped whoever sends them.
-const DROPPED_ALWAYS: usize = 4;
+/// Which of them are dropped, if not all.
+#[derive(Clone, Copy)]
+struct Drops {
+    identity: bool,
+    token: bool,
+}
+
+impl Drops {
+    fn includes(self, at: usize) -> bool {
+        match at {
+            ..4 => true,
+            4..7 => self.identity,
+            _ => self.token,
+        }
+    }
+}
 
 /// Removes fields, most of which are seldom there: looking at each field once is cheaper than
 /// looking each name up.
-fn remove(metadata: &mut HeaderMap, names: &[HeaderName]) {
+fn remove(metadata: &mut HeaderMap, drops: Drops) {
     let mut found = [false; DROPPED.len()];
     for name in metadata.keys() {
-        if let Some(at) = names.iter().position(|known| known == name) {
-            found[at] = true;
+        if let Some(at) = DROPPED.iter().position(|known| known == name) {
+            found[at] = drops.includes(at);
         }
     }
-    for (name, _) in names.iter().zip(found).filter(|(_, found)| *found) {
+    for (name, _) in DROPPED.iter().zip(found).filter(|(_, found)| *found) {
         metadata.remove(name);
     }
 }
@@ -101,6 +116,10 @@ pub(super) fn target_name<'a>(headers: &'a HeaderMap, own: &AppId) -> Option<Cow
 
 /// Of several values, the peer has put its own behind those of its client.
 fn keep_last(metadata: &mut HeaderMap, name: &HeaderName) {
+    if metadata.len() == metadata.keys_len() {
+        // No field has several values.
+        return;
+    }
     let mut all = metadata.get_all(name).iter();
     if let (Some(_), Some(last)) = (all.next(), all.next_back()) {
         let last = last.clone();
@@ -112,29 +131,22 @@ impl Proxied {
     /// What is passed on of that call, once: to a peer by that route, or to our app.
     pub(super) async fn new(lane: &Lane, asked: &mut Asked, route: Option<&Route>) -> Self {
         let mut metadata = mem::take(&mut asked.metadata);
-        match asked.origin {
-            Origin::Client => {
-                remove(&mut metadata, &DROPPED);
-                if lane.shared.plan.api.token.is_some() {
-                    metadata.remove(&TOKEN);
-                }
-            }
-            Origin::Peer => {
-                remove(&mut metadata, &DROPPED[..DROPPED_ALWAYS]);
-                keep_last(&mut metadata, &CALLER);
-            }
+        let is_client = asked.origin == Origin::Client;
+        let drops = Drops {
+            identity: is_client,
+            token: route.is_none() || (is_client && lane.shared.plan.api.token.is_some()),
+        };
+        remove(&mut metadata, drops);
+        if !is_client {
+            keep_last(&mut metadata, &CALLER);
         }
-        match route {
-            Some(route) => {
+        match (route, &lane.app_token) {
+            (Some(route), _) => {
                 put(&mut metadata, &CALLEE, route.callee().clone());
                 put(&mut metadata, &CALLER, lane.own_id.clone());
             }
-            None => {
-                metadata.remove(&TOKEN);
-                if let Some(token) = &lane.app_token {
-                    put(&mut metadata, &TOKEN, token.clone());
-                }
-            }
+            (None, Some(token)) => put(&mut metadata, &TOKEN, token.clone()),
+            (None, None) => {}
         }
         say_transport(&mut metadata);
         let limit = lane.shared.limits.message;

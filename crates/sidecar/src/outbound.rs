@@ -16,6 +16,7 @@ pub(crate) use replay::Replay;
 pub(crate) use routes::{Route, Routes};
 
 use crate::{
+    app_channel::{App, Speaks},
     call::{Body, Call, Fault, Kind, Reply, Target, fault::Repeat, grpc::is_over, until::in_time},
     inbound::{Arrival, deliver},
     lane::Lane,
@@ -148,7 +149,8 @@ async fn to_self(lane: &Rc<Lane>, call: &mut Call) -> Result<Reply, Fault> {
         _ => None,
     };
     let (content_type, mut type_url, has_extension) = call.described();
-    if matches!(body, Body::Empty) {
+    let to_grpc = matches!(lane.app.as_ref().map(App::speaks), Some(Speaks::Grpc));
+    if to_grpc && matches!(body, Body::Empty) {
         // Nothing has no type (seen at the reference, on this way only).
         type_url = "";
     }

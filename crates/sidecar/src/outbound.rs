@@ -86,10 +86,9 @@ pub(crate) async fn invoke(
     outcome: &mut Outcome,
 ) -> Result<Reply, Fault> {
     let deadline = call.deadline;
-    let exceeded = || Fault::new(Kind::DeadlineExceeded, "context deadline exceeded");
     match in_time(deadline, carry(lane, call, outcome)).await {
-        None => Err(exceeded()),
-        Some(Err(fault)) if fault.is_cancelled() && is_over(deadline) => Err(exceeded()),
+        None => Err(Fault::too_late()),
+        Some(Err(fault)) if fault.is_cancelled() && is_over(deadline) => Err(Fault::too_late()),
         Some(carried) => carried,
     }
 }

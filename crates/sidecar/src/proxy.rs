@@ -96,19 +96,14 @@ async fn serve(lane: &Rc<Lane>, asked: &mut Asked, respond: &mut SendResponse<By
     let deadline = asked.deadline;
     let mut relay = Relay::new(respond, asked.baggage.take(), lane.shared.limits.message);
     let passed = in_time(deadline, pass(lane, asked, &mut relay)).await;
-    let passed = passed.unwrap_or_else(|| {
-        let text = "context deadline exceeded";
-        Err(GrpcStatus::new(Code::DeadlineExceeded, text).into())
-    });
-    match passed {
+    match passed.unwrap_or_else(|| Err(GrpcStatus::too_late().into())) {
         Ok(code) => code,
         Err(NoAnswer {
             mut status,
             unreached,
         }) => {
             if status.code == Code::Canceled.number() && is_over(deadline) {
-                let text = "context deadline exceeded";
-                status = GrpcStatus::new(Code::DeadlineExceeded, text);
+                status = GrpcStatus::too_late();
             }
             relay.end(&status, unreached)
         }

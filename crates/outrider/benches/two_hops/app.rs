@@ -14,11 +14,19 @@ use crate::client::{Incoming, field};
 
 /// Starts the app, which lives as long as the process, and returns its port.
 pub(crate) fn start() -> io::Result<u16> {
+    on_a_thread("app", serve)
+}
+
+/// Lets `serve` serve a port on a thread of that name, and returns the port.
+pub(crate) fn on_a_thread(
+    name: &str,
+    serve: fn(std::net::TcpListener) -> io::Result<()>,
+) -> io::Result<u16> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     let port = listener.local_addr()?.port();
     thread::Builder::new()
-        .name("app".into())
+        .name(name.into())
         .spawn(move || serve(listener))?;
     Ok(port)
 }

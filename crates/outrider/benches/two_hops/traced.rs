@@ -81,67 +81,60 @@ const CALLGRIND: Tool = Tool {
 
 pub(crate) async fn system_calls(apps: Apps, quick: bool) -> io::Result<()> {
     println!("\nsystem calls per call and sidecar, 1 connection:");
-    for (name, way) in WAYS {
-        println!(" {name}");
-        let Some(sides) = per_call(&STRACE, (way, apps), quick).await? else {
-            return Ok(());
-        };
-        say_system_calls(sides);
-    }
-    Ok(())
+    each_way(&STRACE, apps, quick, say_system_calls).await
 }
 
-fn say_system_calls(sides: [Counts; 2]) {
+fn say_system_calls(mut counts: Counts) {
     const GROUPS: [(&str, &[&str]); 3] = [
         ("reads", &["read", "readv", "recvfrom", "recvmsg"]),
         ("writes", &["write", "writev", "sendto", "sendmsg"]),
         ("waits", &["epoll_wait", "epoll_pwait", "epoll_pwait2"]),
     ];
-    for (side, mut counts) in SIDES.into_iter().zip(sides) {
-        print!("  {side:9}");
-        for (group, names) in GROUPS {
-            let sum: f64 = names.iter().filter_map(|name| counts.remove(*name)).sum();
-            print!(" {group} {sum:.2},");
-        }
-        let rest: f64 = counts.values().sum();
-        // The two lives differ by a few calls of their own, either way.
-        print!(" others {:.2}", rest.max(0.0));
-        let often = counts.iter().filter(|(_, count)| **count >= 0.01);
-        for (name, count) in often {
-            print!(" ({name} {count:.2})");
-        }
-        println!();
+    for (group, names) in GROUPS {
+        let sum: f64 = names.iter().filter_map(|name| counts.remove(*name)).sum();
+        print!(" {group} {sum:.2},");
     }
+    let rest: f64 = counts.values().sum();
+    // The two lives differ by a few calls of their own, either way.
+    print!(" others {:.2}", rest.max(0.0));
+    let often = counts.iter().filter(|(_, count)| **count >= 0.01);
+    for (name, count) in often {
+        print!(" ({name} {count:.2})");
+    }
+    println!();
 }
 
 pub(crate) async fn heap(apps: Apps, quick: bool) -> io::Result<()> {
     println!("\nheap allocations per call and sidecar, 1 connection:");
-    for (name, way) in WAYS {
-        println!(" {name}");
-        let Some(sides) = per_call(&VALGRIND, (way, apps), quick).await? else {
-            return Ok(());
-        };
-        for (side, counts) in SIDES.into_iter().zip(sides) {
-            let of = |name: &str| counts.get(name).copied().unwrap_or(f64::NAN);
-            let (allocations, bytes) = (of("allocs"), of("bytes"));
-            println!("  {side:9} {allocations:.2} allocations, {bytes:.0} bytes");
-        }
-    }
-    Ok(())
+    let say = |counts: Counts| {
+        let of = |name: &str| counts.get(name).copied().unwrap_or(f64::NAN);
+        let (allocations, bytes) = (of("allocs"), of("bytes"));
+        println!(" {allocations:.2} allocations, {bytes:.0} bytes");
+    };
+    each_way(&VALGRIND, apps, quick, say).await
 }
 
 /// Of the program itself, not of the system for it: the part that a change of code moves, and the
 /// only one that is the same on a busy machine.
 pub(crate) async fn instructions(apps: Apps, quick: bool) -> io::Result<()> {
     println!("\ninstructions per call and sidecar outside the system, 1 connection:");
+    let say = |counts: Counts| {
+        let instructions = counts.get("instructions").copied().unwrap_or(f64::NAN);
+        println!(" {instructions:.0}");
+    };
+    each_way(&CALLGRIND, apps, quick, say).await
+}
+
+/// Lets `say` say what was counted for each side of each way.
+async fn each_way(tool: &Tool, apps: Apps, quick: bool, say: fn(Counts)) -> io::Result<()> {
     for (name, way) in WAYS {
         println!(" {name}");
-        let Some(sides) = per_call(&CALLGRIND, (way, apps), quick).await? else {
+        let Some(sides) = per_call(tool, (way, apps), quick).await? else {
             return Ok(());
         };
         for (side, counts) in SIDES.into_iter().zip(sides) {
-            let instructions = counts.get("instructions").copied().unwrap_or(f64::NAN);
-            println!("  {side:9} {instructions:.0}");
+            print!("  {side:9}");
+            say(counts);
         }
     }
     Ok(())

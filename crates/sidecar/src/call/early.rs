@@ -66,8 +66,9 @@ pub(crate) fn check<B>(req: &Request<B>) -> Result<Option<Instant>, Refused> {
     }
     match timeout {
         Some(timeout) if timeout.is_zero() => {
-            let text = "context deadline exceeded".to_owned();
-            Err(Refused::new(StatusCode::OK, Code::DeadlineExceeded, text))
+            let status = GrpcStatus::too_late();
+            let http = StatusCode::OK;
+            Err(Refused { http, status })
         }
         timeout => Ok(timeout.map(|timeout| Instant::now() + timeout)),
     }

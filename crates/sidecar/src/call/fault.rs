@@ -6,7 +6,7 @@
 use outrider_core::json;
 use outrider_wire::grpc::{Code, rpc_error_text};
 
-use super::grpc::GrpcStatus;
+use super::grpc::{GrpcStatus, TOO_LATE};
 use crate::metrics::{Category, ErrorCode};
 
 /// Where along the way a fault arose.
@@ -204,6 +204,11 @@ impl Fault {
             peer_kind: None,
             retries: 0,
         }
+    }
+
+    /// The fault of a call whose deadline has passed.
+    pub(crate) fn too_late() -> Self {
+        Self::new(Kind::DeadlineExceeded, TOO_LATE)
     }
 
     /// The message as the reference words it: bare, or as the text of a gRPC error.

@@ -14,6 +14,9 @@ use tokio::time::Instant;
 
 use super::{Body, Reply, fault::error_body, request::Status};
 
+/// What a caller hears whose deadline has passed.
+pub(crate) const TOO_LATE: &str = "context deadline exceeded";
+
 /// A gRPC status.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct GrpcStatus {
@@ -33,6 +36,11 @@ impl GrpcStatus {
             message: message.into(),
             details: Vec::new(),
         }
+    }
+
+    /// The status of a call whose deadline has passed.
+    pub(crate) fn too_late() -> Self {
+        Self::new(Code::DeadlineExceeded, TOO_LATE)
     }
 
     /// Puts it into trailers, or into the head of an answer that has nothing else. A map that is full

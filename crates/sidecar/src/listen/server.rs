@@ -112,11 +112,7 @@ impl Job for Calling {
             }
         };
         let result = in_time(deadline, work).await;
-        let result = result.unwrap_or_else(|| {
-            let text = "context deadline exceeded";
-            Err(Fault::new(Kind::DeadlineExceeded, text))
-        });
-        if let Err(fault) = result {
+        if let Err(fault) = result.unwrap_or_else(|| Err(Fault::too_late())) {
             refuse(&mut self.respond, &fault);
         }
     }

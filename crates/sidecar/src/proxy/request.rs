@@ -48,47 +48,42 @@ static CALLEE: HeaderName = HeaderName::from_static("dapr-callee-app-id");
 static CALLER: HeaderName = HeaderName::from_static("dapr-caller-app-id");
 static TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
 
-/// What is not passed on: what concerns the connection it came by, or only an answer may have, or was
-/// for us; of a client also who it says it is (contract `grpc-api.md` 9.2, Weakness); where we are who
-/// asks for it, the token. What each request has of its own is put over what came.
-static DROPPED: [HeaderName; 8] = [
-    header::HOST,
-    HeaderName::from_static("grpc-status"),
-    HeaderName::from_static("grpc-message"),
-    HeaderName::from_static("dapr-app-id"),
-    HeaderName::from_static("dapr-caller-app-id"),
-    HeaderName::from_static("dapr-caller-namespace"),
-    HeaderName::from_static("destination-app-id"),
-    HeaderName::from_static("dapr-api-token"),
+/// Why a field is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// It concerns the connection it came by, only an answer may have it, or it was for us.
+    Always,
+    /// A client does not say who it is (contract `grpc-api.md` 9.2, Weakness).
+    Identity,
+    /// It is the token that we have asked for, or that our app is shown.
+    Token,
+}
+
+/// What is not passed on. What each request has of its own is put over what came.
+static DROPPED: [(HeaderName, Why); 8] = [
+    (header::HOST, Why::Always),
+    (HeaderName::from_static("grpc-status"), Why::Always),
+    (HeaderName::from_static("grpc-message"), Why::Always),
+    (HeaderName::from_static("dapr-app-id"), Why::Always),
+    (HeaderName::from_static("dapr-caller-app-id"), Why::Identity),
+    (
+        HeaderName::from_static("dapr-caller-namespace"),
+        Why::Identity,
+    ),
+    (HeaderName::from_static("destination-app-id"), Why::Identity),
+    (HeaderName::from_static("dapr-api-token"), Why::Token),
 ];
-
-/// Which of them are dropped, if not all.
-#[derive(Clone, Copy)]
-struct Drops {
-    identity: bool,
-    token: bool,
-}
-
-impl Drops {
-    fn includes(self, at: usize) -> bool {
-        match at {
-            ..4 => true,
-            4..7 => self.identity,
-            _ => self.token,
-        }
-    }
-}
 
 /// Removes fields, most of which are seldom there: looking at each field once is cheaper than
 /// looking each name up.
-fn remove(metadata: &mut HeaderMap, drops: Drops) {
+fn remove(metadata: &mut HeaderMap, is_dropped: impl Fn(Why) -> bool) {
     let mut found = [false; DROPPED.len()];
     for name in metadata.keys() {
-        if let Some(at) = DROPPED.iter().position(|known| known == name) {
-            found[at] = drops.includes(at);
+        if let Some(at) = DROPPED.iter().position(|(known, _)| known == name) {
+            found[at] = is_dropped(DROPPED[at].1);
         }
     }
-    for (name, _) in DROPPED.iter().zip(found).filter(|(_, found)| *found) {
+    for ((name, _), _) in DROPPED.iter().zip(found).filter(|(_, found)| *found) {
         metadata.remove(name);
     }
 }
@@ -132,11 +127,12 @@ impl Proxied {
     pub(super) async fn new(lane: &Lane, asked: &mut Asked, route: Option<&Route>) -> Self {
         let mut metadata = mem::take(&mut asked.metadata);
         let is_client = asked.origin == Origin::Client;
-        let drops = Drops {
-            identity: is_client,
-            token: route.is_none() || (is_client && lane.shared.plan.api.token.is_some()),
-        };
-        remove(&mut metadata, drops);
+        let has_token = route.is_none() || (is_client && lane.shared.plan.api.token.is_some());
+        remove(&mut metadata, |why| match why {
+            Why::Always => true,
+            Why::Identity => is_client,
+            Why::Token => has_token,
+        });
         if !is_client {
             keep_last(&mut metadata, &CALLER);
         }

@@ -1,8 +1,6 @@
 //! The called app: a minimal gRPC server of opaque frames, on a thread of its own.
 
 use std::io;
-use std::net::Ipv4Addr;
-use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +13,7 @@ use tokio::time::sleep;
 
 use super::gathered;
 use super::message::{framed, numbered, room};
+use crate::app::on_a_thread;
 
 /// Answers a message by one as long as [`LENGTH`] says.
 pub(super) const ANSWER: &str = "/bench.Bench/Answer";
@@ -34,13 +33,7 @@ pub(super) const PAUSE: Duration = Duration::from_secs(5);
 
 /// Starts the app, which lives as long as the process, and returns its port.
 pub(crate) fn start() -> io::Result<u16> {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    listener.set_nonblocking(true)?;
-    let port = listener.local_addr()?.port();
-    thread::Builder::new()
-        .name("grpc app".into())
-        .spawn(move || serve(listener))?;
-    Ok(port)
+    on_a_thread("grpc app", serve)
 }
 
 fn serve(listener: std::net::TcpListener) -> io::Result<()> {

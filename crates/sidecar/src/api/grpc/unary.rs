@@ -119,10 +119,7 @@ where
 
 /// The end of a call whose client has given up by then.
 pub(super) fn over<T>(done: Option<Result<T, Status>>) -> Result<T, Status> {
-    done.unwrap_or_else(|| {
-        let text = "context deadline exceeded";
-        Err(Status::new(Code::DeadlineExceeded, text))
-    })
+    done.unwrap_or_else(|| Err(Status::too_late()))
 }
 
 /// Refuses an answer that clients would not take.
